@@ -1,0 +1,30 @@
+--[[ queue/extend.lua: begins a lease anew, from now; the old receipt ends, a new one takes its place.
+  KEYS[1]  unit prefix; derived: l:<profile>, leases                     "<namespace>:queue:{<name>/<partition>}:"
+  ARGV     three each: lease profile, entry id, profile to go on with
+  Returns  {"OK", entry id or "", ...}: "" when the lease was not held any more; it is never revived.
+  Flags    allow-oom
+  Twice    a repeated call answers "" for the old receipt; the lease of the first call goes on until it ends by itself.
+  Cost     3 calls a receipt, and the size of the message. ]]
+local call, unit = redis.call, KEYS[1]
+local reply = {'OK'}
+for i = 1, #ARGV, 3 do
+  local from, id, profile = unit .. 'l:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local entry = call('XRANGE', from, id, id)[1]
+  local new = ''
+  if entry then
+    local fields = entry[2]
+    -- The order of a first lease is its entry's id: written down before that id is gone.
+    for j = 1, #fields, 2 do
+      if not string.find(fields[j], ':', 1, true) then
+        local dash = string.find(id, '-', 1, true)
+        fields[j] = fields[j] .. ':' .. string.format('%013d-%06d-%04d', tonumber(string.sub(id, 1, dash - 1)),
+          tonumber(string.sub(id, dash + 1)), (j + 1) / 2)
+      end
+    end
+    call('XDEL', from, id)
+    call('SADD', unit .. 'leases', profile)
+    new = call('XADD', unit .. 'l:' .. profile, '*', unpack(fields))
+  end
+  reply[#reply + 1] = new
+end
+return reply

@@ -1,0 +1,68 @@
+--[[ queue/maintain.lua: what time brings about, included by the scripts that pull. Bounded: about 64 messages a call. ]]
+local MAINTAIN_LIMIT = 64
+
+-- A profile's stream without entries is forgotten, but only when its last lease is long over: its ids must not come again.
+local function forget_if_idle(unit, profile, lease_ms, now)
+  local stream = unit .. 'l:' .. profile
+  if call('EXISTS', stream) == 1 then
+    local info = call('XINFO', 'STREAM', stream)
+    for i = 1, #info, 2 do
+      if info[i] == 'last-generated-id' and now - tonumber(string.match(info[i + 1], '^%d+')) <= lease_ms + 1000 then return end
+    end
+    call('DEL', stream)
+  end
+  call('SREM', unit .. 'leases', profile)
+end
+
+local function reclaim(unit, profile, wake, now, budget)
+  local lease_ms, max_attempts = parse_profile(profile)
+  local stream = unit .. 'l:' .. profile
+  while budget > 0 do
+    local entries = call('XRANGE', stream, '-', string.format('%d', now - lease_ms), 'COUNT', 4)
+    if #entries == 0 then break end
+    for i = 1, #entries do
+      local id, entry = entries[i][1], entries[i][2]
+      call('XDEL', stream, id)
+      for j = 1, #entry, 2 do
+        end_lease(unit, wake, id, (j + 1) / 2, entry[j], entry[j + 1], max_attempts, true, nil, 'lease expired', false)
+        budget = budget - 1
+      end
+    end
+  end
+  if call('XLEN', stream) == 0 then forget_if_idle(unit, profile, lease_ms, now) end
+  return budget
+end
+
+-- Messages whose time has come join their facet; leases that ended are taken back.
+local function maintain(unit, wake)
+  local now = now_ms()
+  local due = call('ZRANGEBYSCORE', unit .. 'later', '-inf', now, 'LIMIT', 0, MAINTAIN_LIMIT)
+  for i = 1, #due do
+    call('ZREM', unit .. 'later', due[i])
+    put_back(unit, (parse_member(due[i])), due[i], wake)
+  end
+  local budget = MAINTAIN_LIMIT - #due
+  local profiles = call('SMEMBERS', unit .. 'leases')
+  for i = 1, #profiles do
+    if budget <= 0 then return end
+    budget = reclaim(unit, profiles[i], wake, now, budget)
+  end
+end
+
+-- Milliseconds until a held back message is due or a lease ends; -1 when nothing is pending, 0 when something is overdue.
+local function next_due(unit)
+  local now = now_ms()
+  local at
+  local first = call('ZRANGE', unit .. 'later', 0, 0, 'WITHSCORES')
+  if first[2] then at = tonumber(first[2]) end
+  local profiles = call('SMEMBERS', unit .. 'leases')
+  for i = 1, #profiles do
+    local entry = call('XRANGE', unit .. 'l:' .. profiles[i], '-', '+', 'COUNT', 1)[1]
+    if entry then
+      local ends = tonumber(string.match(entry[1], '^%d+')) + parse_profile(profiles[i])
+      if not at or ends < at then at = ends end
+    end
+  end
+  if not at then return -1 end
+  return math.max(0, at - now)
+end

@@ -1,0 +1,33 @@
+--[[ queue/peek.lua: the messages that would be pulled next, in that order, left where they are.
+  KEYS[1]  unit prefix; derived: ring, back, f:<facet>                   "<namespace>:queue:{<name>/<partition>}:"
+  ARGV[1]  how many at most, 1 to 256
+  Returns  {"OK", element or {attempt, element}, ...}; attempt is the one the next pull would be.
+  Twice    reads only. Cost: 3 calls a facet visited. ]]
+-- @include queue/unit.lua
+-- @include queue/plan.lua
+local unit, n = KEYS[1], tonumber(ARGV[1])
+local has_back = call('EXISTS', unit .. 'back') == 1
+local visited, available = visit(unit, call('LRANGE', unit .. 'ring', 0, n - 1), has_back)
+local turns, quota = plan(visited, available, n)
+local got, from = {}, {}
+for i = 1, #visited do
+  local facet, list = visited[i], {}
+  if has_back then
+    local members = call('ZRANGE', unit .. 'back', '[' .. facet_prefix(facet), back_end(facet), 'BYLEX', 'LIMIT', 0, quota[i])
+    for j = 1, #members do
+      local _, attempts, element = parse_member(members[j])
+      list[j] = {attempts + 1, element}
+    end
+  end
+  if quota[i] > #list then
+    local fresh = call('LRANGE', unit .. 'f:' .. facet, 0, quota[i] - #list - 1)
+    for j = 1, #fresh do list[#list + 1] = fresh[j] end
+  end
+  got[i], from[i] = list, 0
+end
+local reply = {'OK'}
+for i = 1, #turns do
+  from[turns[i]] = from[turns[i]] + 1
+  reply[#reply + 1] = got[turns[i]][from[turns[i]]]
+end
+return reply

@@ -1,0 +1,136 @@
+--[[ queue/pull.lua: takes the next messages, one of each facet in turn, and acknowledges earlier leases in the same step.
+  KEYS[1]  unit prefix                                                   "<namespace>:queue:{<name>/<partition>}:"
+  Derived  of the unit: ring, back, later, leases, l:<profile>, dead, f:<facet>; see queue/unit.lua
+  ARGV[1]  how many at most, 0 to 256 (0: only acknowledge)      ARGV[2]  "take": at most once, nothing is remembered;
+           "each": one lease a message; "batch": one lease for all
+  ARGV[3]  lease profile "<leaseMs>.<maxAttempts>"               ARGV[4]  wake channel
+  ARGV[5]  "1": first look for ended leases and due messages, at most 64 of them (done in any case when the ring is empty)
+  ARGV[6..] entry ids of the same profile to acknowledge
+  Returns  {"OK", wait, acknowledged, receipt or "", ...}. wait: ms until something that now waits becomes due or a lease ends,
+           -1 if nothing does; only known when fewer than asked for are returned, else -1.
+           Then in "take" and "batch" an element each, in "each" an entry id and an element each. An element that was handed out
+           before is {attempt, element}.
+  Flags    allow-oom
+  Twice    acknowledging again changes nothing; a repeated pull takes further messages, and what the first one leased comes back when
+           its lease ends. Clock: TIME, when it maintains. Cost: 2 calls a facet visited, 1 a lease; O(log n) for what came back.
+  Shape    rare work sits inside functions of its own: creating a closure costs as much as a command. ]]
+local call = redis.call
+local unit, n, mode, profile = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local ring, stream = unit .. 'ring', unit .. 'l:' .. profile
+local acknowledged, wait = 0, -1
+if #ARGV > 5 then acknowledged = call('XDEL', stream, unpack(ARGV, 6)) end
+local fields, elements, c = {}, {}, 0 -- what is taken: field "1" or "<attempt>:<order>", and the element
+
+local function maintain_now()
+  -- @include queue/unit.lua
+  -- @include queue/maintain.lua
+  maintain(unit, ARGV[4])
+end
+
+local function due_in()
+  -- @include queue/unit.lua
+  -- @include queue/maintain.lua
+  return next_due(unit)
+end
+
+-- One message when nothing has come back: three commands. A second round only if the ring was wrong about a facet.
+local function serve_one()
+  for _ = 1, 8 do
+    local facet = call('LMOVE', ring, ring, 'LEFT', 'RIGHT')
+    if not facet then return end
+    local list = unit .. 'f:' .. facet
+    local element = call('LPOP', list)
+    if not element or call('EXISTS', list) == 0 then call('RPOP', ring) end
+    if element then
+      c, fields[1], elements[1] = 1, '1', element
+      return
+    end
+  end
+end
+
+-- The messages of one facet that came back, oldest first: pairs of field and element.
+local function take_back(facet, count)
+  -- @include queue/unit.lua
+  local members = call('ZRANGE', unit .. 'back', '[' .. facet_prefix(facet), back_end(facet), 'BYLEX', 'LIMIT', 0, count)
+  if #members > 0 then call('ZREM', unit .. 'back', unpack(members)) end
+  for j = 1, #members do
+    local _, attempts, element, order = parse_member(members[j])
+    members[j] = {(attempts + 1) .. ':' .. order, element}
+  end
+  return members
+end
+
+local function serve_many(has_back)
+  -- @include queue/plan.lua
+  local visited, available = visit(unit, call('LPOP', ring, n), has_back)
+  local turns, quota, rest = plan(visited, available, n)
+  local got, next_of = {}, {}
+  for i = 1, #visited do
+    local facet, q = visited[i], quota[i]
+    local list = has_back and take_back(facet, q) or {}
+    local came_back = #list
+    if q > came_back then
+      local fresh = call('LPOP', unit .. 'f:' .. facet, q - came_back) or {}
+      if came_back == 0 then list = fresh else for j = 1, #fresh do list[came_back + j] = fresh[j] end end
+    end
+    got[i], next_of[i] = list, 1
+  end
+  if #rest > 0 then call('RPUSH', ring, unpack(rest)) end
+  for i = 1, #turns do
+    local f = turns[i]
+    local item = got[f][next_of[f]]
+    next_of[f] = next_of[f] + 1
+    c = c + 1
+    if type(item) == 'table' then
+      fields[c], elements[c] = item[1], item[2]
+    else
+      fields[c], elements[c] = '1', item
+    end
+  end
+end
+
+local function serve()
+  local has_back = call('EXISTS', unit .. 'back') == 1
+  if n > 1 or has_back then serve_many(has_back) else serve_one() end
+end
+
+if ARGV[5] == '1' then maintain_now() end
+if n > 0 then
+  serve()
+  if c == 0 and ARGV[5] ~= '1' then
+    maintain_now()
+    serve()
+  end
+  if c < n then wait = due_in() end
+end
+
+-- The first lease of a profile puts it on record, in the same step: no lease is ever out of the reclaimer's sight.
+local function lease(...)
+  local id = call('XADD', stream, 'NOMKSTREAM', '*', ...)
+  if id then return id end
+  call('SADD', unit .. 'leases', profile)
+  return call('XADD', stream, '*', ...)
+end
+
+local reply, at = {'OK', wait, acknowledged, ''}, 4
+if mode == 'batch' and c > 0 then
+  local entry = {}
+  for i = 1, c do
+    entry[2 * i - 1] = fields[i]
+    entry[2 * i] = elements[i]
+  end
+  reply[4] = lease(unpack(entry))
+end
+for i = 1, c do
+  if mode == 'each' then
+    at = at + 1
+    reply[at] = lease(fields[i], elements[i])
+  end
+  at = at + 1
+  if fields[i] == '1' then
+    reply[at] = elements[i]
+  else
+    reply[at] = {tonumber(string.match(fields[i], '^%d+')), elements[i]}
+  end
+end
+return reply

@@ -1,0 +1,38 @@
+--[[ queue/return.lua: ends leases without acknowledging: messages go back to their place, are held back for a while, or are buried.
+  KEYS[1]  unit prefix; derived: l:<profile>, ring, back, later, dead, f:<facet>; see queue/unit.lua
+  ARGV[1]  wake channel
+  ARGV     then six each: lease profile, entry id, delay in ms (0: at once), "1" if the attempt counts as used or "0" if nobody saw
+           the message, "1" to bury it as a dead letter, reason; and a seventh: comma separated places from 1 of the messages this
+           is about, the others of the lease are acknowledged; empty for all
+  Returns  {"OK", word, ...} a word a lease: "BACK", "LATER", "DEAD" (the last message's fate), or "GONE" when it was not held any more.
+  Flags    allow-oom
+  Twice    a repeated call answers GONE and changes nothing. Clock: TIME. Cost: 4 to 6 calls a message. ]]
+-- @include queue/unit.lua
+local unit, wake = KEYS[1], ARGV[1]
+local reply = {'OK'}
+for i = 2, #ARGV, 7 do
+  local profile, id, delay = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  local counted, bury, reason, places = ARGV[i + 3] == '1', ARGV[i + 4] == '1', ARGV[i + 5], ARGV[i + 6]
+  local stream = unit .. 'l:' .. profile
+  local entry = call('XRANGE', stream, id, id)[1]
+  local word = 'GONE'
+  if entry then
+    local _, max_attempts = parse_profile(profile)
+    local chosen
+    if places ~= '' then
+      chosen = {}
+      for place in string.gmatch(places, '%d+') do chosen[tonumber(place)] = true end
+    end
+    local due = delay > 0 and now_ms() + delay or nil
+    call('XDEL', stream, id)
+    local list = entry[2]
+    for j = 1, #list, 2 do
+      local place = (j + 1) / 2
+      if not chosen or chosen[place] then
+        word = end_lease(unit, wake, id, place, list[j], list[j + 1], max_attempts, counted, due, reason, bury)
+      end
+    end
+  end
+  reply[#reply + 1] = word
+end
+return reply

@@ -1,0 +1,15 @@
+--[[ queue/ring.lua: the ring and the messages that came back, included by the scripts that touch them; see queue/unit.lua. ]]
+local call = redis.call
+local function facet_prefix(facet) return #facet .. ':' .. facet .. '/' end
+
+-- The end of a facet's range in back: "0" is the byte after "/".
+local function back_end(facet) return '(' .. #facet .. ':' .. facet .. '0' end
+
+local function back_count(unit, facet)
+  return call('ZLEXCOUNT', unit .. 'back', '[' .. facet_prefix(facet), back_end(facet))
+end
+
+-- Puts a facet that just got its first servable element at the end of the ring; tells idle consumers if the ring was empty.
+local function enter_ring(unit, facet, wake)
+  if call('RPUSH', unit .. 'ring', facet) == 1 then call('PUBLISH', wake, '!') end
+end

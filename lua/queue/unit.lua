@@ -1,0 +1,89 @@
+--[[ queue/unit.lua: what every script of a facet queue shares; included, never run by itself.
+
+  A queue is one unit: all its keys start with KEYS' unit prefix, "<namespace>:queue:{<name>/<partition>}:", and share its slot.
+    ring       LIST    facets that have something to serve, head is next; a facet stands here exactly once or not at all
+    f:<facet>  LIST    waiting elements of one facet, head is next
+    back       ZSET    elements that were handed out and came back, all scores 0, ordered inside their facet; served before f:<facet>
+    later      ZSET    elements held back until their score, epoch ms; same members as back
+    leases     SET     lease profiles in use, "<leaseMs>.<maxAttempts>"; 0 attempts means no limit
+    l:<profile> STREAM in flight: one entry is one lease of one or more elements; the entry id is the fence and dates the lease
+    dead       STREAM  dead letters: f facet, m element, a attempts, r reason
+    ids        SET     event ids delivered in this deduplication window; ids.old: in the one before; ids.since: when it began
+  An element is 13 digits (epoch ms of delivery), then the event as JSON whose first field is "environment".
+  A field of an in-flight entry is "<attempt>", or "<attempt>:<order>" when the element has been in flight before.
+  A member of back and later is "<bytes of facet>:<facet>/<order>:<attempts so far>:<element>". Order is the id of the first lease. ]]
+-- @include queue/ring.lua
+
+local function now_ms()
+  local t = call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- The facet of an element: the value of its first JSON field. Escapes are rare and left to cjson.
+local function facet_of(element)
+  local from = 30 -- 13 digits, then {"environment":"
+  local stop = from
+  while true do
+    stop = string.find(element, '["\\]', stop)
+    if not stop then return nil end
+    if string.sub(element, stop, stop) == '"' then break end
+    stop = stop + 2
+  end
+  local raw = string.sub(element, from, stop - 1)
+  if string.find(raw, '\\', 1, true) then return cjson.decode('["' .. raw .. '"]')[1] end
+  return raw
+end
+
+-- Facet, attempts so far, element and order of a member of back or later.
+local function parse_member(member)
+  local colon = string.find(member, ':', 1, true)
+  local facet_end = colon + tonumber(string.sub(member, 1, colon - 1))
+  local order_end = string.find(member, ':', facet_end + 2, true)
+  local attempts_end = string.find(member, ':', order_end + 1, true)
+  return string.sub(member, colon + 1, facet_end), tonumber(string.sub(member, order_end + 1, attempts_end - 1)),
+    string.sub(member, attempts_end + 1), string.sub(member, facet_end + 2, order_end - 1)
+end
+
+-- Gives an element back to its old place in its facet.
+local function put_back(unit, facet, member, wake)
+  local waiting = call('EXISTS', unit .. 'f:' .. facet) == 1 or back_count(unit, facet) > 0
+  call('ZADD', unit .. 'back', 0, member)
+  if not waiting then enter_ring(unit, facet, wake) end
+end
+
+local function put_dead(unit, facet, element, attempts, reason)
+  call('XADD', unit .. 'dead', '*', 'f', facet, 'm', element, 'a', attempts, 'r', reason)
+end
+
+-- Attempt number and order of one element of an in-flight entry; a first lease takes its order from the entry and its place in it.
+local function attempt_and_order(field, entry_id, index)
+  local colon = string.find(field, ':', 1, true)
+  if colon then return tonumber(string.sub(field, 1, colon - 1)), string.sub(field, colon + 1) end
+  local dash = string.find(entry_id, '-', 1, true)
+  return tonumber(field), string.format('%013d-%06d-%04d', tonumber(string.sub(entry_id, 1, dash - 1)),
+    tonumber(string.sub(entry_id, dash + 1)), index)
+end
+
+-- Where an element goes whose lease ended without acknowledgement. counted: whether this attempt counts as used.
+-- Answers 'BACK', 'LATER' or 'DEAD'.
+local function end_lease(unit, wake, entry_id, index, field, element, max_attempts, counted, due_ms, reason, bury)
+  local attempt, order = attempt_and_order(field, entry_id, index)
+  local facet = facet_of(element) or ''
+  if bury or (counted and max_attempts > 0 and attempt >= max_attempts) then
+    put_dead(unit, facet, element, attempt, reason)
+    return 'DEAD'
+  end
+  local used = counted and attempt or attempt - 1
+  local member = facet_prefix(facet) .. order .. ':' .. used .. ':' .. element
+  if due_ms then
+    call('ZADD', unit .. 'later', due_ms, member)
+    return 'LATER'
+  end
+  put_back(unit, facet, member, wake)
+  return 'BACK'
+end
+
+local function parse_profile(profile)
+  local lease, attempts = string.match(profile, '^(%d+)%.(%d+)$')
+  return tonumber(lease), tonumber(attempts)
+end
