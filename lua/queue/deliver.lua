@@ -4,12 +4,12 @@
   Derived   of each unit: ring, back, ids, ids.old, ids.since, f:<facet>; see queue/unit.lua
   ARGV[1]   registry version the caller routed with, or "-" when it is not checked (Cluster: other slot)
   ARGV[2]   number of events to publish, then for each: channel, element
-  ARGV[..]  for each queue: its wake channel; deduplication window in ms on a maintenance call, else "0"; "1" when ids may be
-            known already, "0" when all were made for this call; number of its messages; then for each: event index from 1, id, facet
+  ARGV[..]  for each queue: its wake channel; deduplication window in ms on a maintenance call, else "0"; number of its messages;
+            then for each: event index from 1, id, facet
   Returns   {"STALE"} or {"OK", queue index, event index, ...} with a pair for each message that was a duplicate.
   Errors    none of its own; out of memory is refused by the server before the first write.
   Twice     a repeated call finds the ids and enqueues nothing; the events are published again (live listening is lossy and may
-            repeat). Clock: TIME, on maintenance calls. Cost: 2 to 3 calls a queue, 1 a facet, 1 a published event.
+            repeat). Clock: TIME, on maintenance calls. Cost: 3 calls a queue, 1 a facet, 1 a published event.
   Shape     the common path makes no closures: creating one costs as much as a command. ]]
 local call, sub = redis.call, string.sub
 local key, arg = 0, 3 + 2 * ARGV[2]
@@ -42,13 +42,13 @@ end
 
 for queue = 1, #KEYS - key do
   local unit = KEYS[key + queue]
-  local wake, window, check_old, count = ARGV[arg], tonumber(ARGV[arg + 1]), ARGV[arg + 2] == '1', tonumber(ARGV[arg + 3])
-  local ids_key = unit .. 'ids'
-  arg = arg + 4
+  local wake, window, count = ARGV[arg], tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  local ids_key, old_ids_key = unit .. 'ids', unit .. 'ids.old'
+  arg = arg + 3
   if window > 0 then rotate_ids(unit, window) end
   if count == 1 then
     local id, facet = ARGV[arg + 1], ARGV[arg + 2]
-    local known = check_old and call('SISMEMBER', unit .. 'ids.old', id) == 1
+    local known = call('SISMEMBER', old_ids_key, id) == 1
     if call('SADD', ids_key, id) == 1 and not known then
       if call('RPUSH', unit .. 'f:' .. facet, ARGV[2 + 2 * ARGV[arg]]) == 1 then enter(unit, facet, wake) end
     else
@@ -59,13 +59,13 @@ for queue = 1, #KEYS - key do
     local ids = {}
     for i = 1, count do ids[i] = ARGV[arg + 3 * i - 2] end
     local seen = call('SMISMEMBER', ids_key, unpack(ids))
-    local seen_before = check_old and call('SMISMEMBER', unit .. 'ids.old', unpack(ids))
+    local seen_before = call('SMISMEMBER', old_ids_key, unpack(ids))
     call('SADD', ids_key, unpack(ids))
     local facets, elements, in_batch = {}, {}, {}
     for i = 1, count do
       local id = ids[i]
       local event = ARGV[arg + 3 * i - 3]
-      if seen[i] == 1 or in_batch[id] or (seen_before and seen_before[i] == 1) then
+      if seen[i] == 1 or in_batch[id] or seen_before[i] == 1 then
         reply[#reply + 1] = queue
         reply[#reply + 1] = tonumber(event)
       else

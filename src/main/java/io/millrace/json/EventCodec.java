@@ -1,0 +1,262 @@
+package io.millrace.json;
+
+import io.millrace.Event;
+import io.millrace.MalformedEventException;
+import java.io.ByteArrayOutputStream;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
+import java.time.DateTimeException;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+
+/**
+ * Events as JSON objects, and back.
+ *
+ * <p>Written: {@code {"environment","type","name","id","time"[,"data"][, attributes…]}} in this order, {@code time} as ISO 8601 with
+ * milliseconds. Read: in any order; {@code environment_id} stands for {@code environment} (a number is taken as its text) and
+ * {@code payload} for {@code data}; {@code time} may also be epoch milliseconds; {@code id} and {@code time} are made up when
+ * absent. Every other field is an attribute and stays as it came.
+ *
+ * <p>Thread safe.
+ */
+public final class EventCodec {
+
+    /** How large one event may be as JSON, in bytes, unless set otherwise. */
+    public static final int DEFAULT_MAX_BYTES = 1 << 20;
+
+    /** Where the text of the environment begins in what {@link #write} returns; scripts rely on it. */
+    static final String FIRST_FIELD = "{\"environment\":\"";
+
+    /** The latest time an event may bear: the last millisecond of the year 9999. */
+    private static final long MAX_EPOCH_MS = 253_402_300_799_999L;
+
+    private EventCodec() {}
+
+    /**
+     * An event as JSON in UTF-8, behind as many bytes as the caller wants to fill itself.
+     *
+     * @param room how many bytes to leave free in front, 0 or more
+     * @param maxBytes how long the JSON may be
+     * @throws MalformedEventException if it is larger, or has no JSON form
+     */
+    public static byte[] write(Event event, int room, int maxBytes) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream(256);
+        for (int i = 0; i < room; i++) {
+            out.write(0);
+        }
+        try (JsonGenerator generator = Json.MAPPER.createGenerator(out)) {
+            generator.writeStartObject();
+            generator.writeStringProperty("environment", event.environment());
+            generator.writeStringProperty("type", event.type());
+            generator.writeStringProperty("name", event.name());
+            generator.writeStringProperty("id", event.id());
+            generator.writeStringProperty("time", time(event.time()));
+            Object data = event.data();
+            if (data != null) {
+                generator.writeName("data");
+                Json.write(generator, data);
+            }
+            for (Map.Entry<String, @Nullable Object> attribute : event.attributes().entrySet()) {
+                generator.writeName(attribute.getKey());
+                Json.write(generator, attribute.getValue());
+            }
+            generator.writeEndObject();
+        } catch (JacksonException e) {
+            throw new MalformedEventException(
+                    "event " + event.id() + " cannot be written as JSON: " + e.getOriginalMessage(), e);
+        }
+        if (out.size() - room > maxBytes) {
+            throw new MalformedEventException("event " + event.id() + " has " + (out.size() - room)
+                    + " bytes, more than the limit of " + maxBytes + "; store the bulk elsewhere and send a reference");
+        }
+        return out.toByteArray();
+    }
+
+    /** An event as one line of JSON. */
+    public static String text(Event event) {
+        return new String(write(event, 0, Integer.MAX_VALUE), StandardCharsets.UTF_8);
+    }
+
+    /** An event as a plain value, in the order it is written. */
+    public static Map<String, @Nullable Object> plain(Event event) {
+        Map<String, @Nullable Object> fields = new LinkedHashMap<>();
+        fields.put("environment", event.environment());
+        fields.put("type", event.type());
+        fields.put("name", event.name());
+        fields.put("id", event.id());
+        fields.put("time", time(event.time()));
+        if (event.data() != null) {
+            fields.put("data", event.data());
+        }
+        fields.putAll(event.attributes());
+        return fields;
+    }
+
+    /**
+     * Reads one event.
+     *
+     * @param json the bytes, UTF-8
+     * @param offset where it begins
+     * @param length how long it is
+     * @throws MalformedEventException with the field and the value, if it is none
+     */
+    public static Event read(byte[] json, int offset, int length) {
+        try (JsonParser parser = Json.MAPPER.createParser(json, offset, length)) {
+            JsonToken first = parser.nextToken();
+            if (first != JsonToken.START_OBJECT) {
+                throw new MalformedEventException(
+                        "an event is a JSON object, this " + (first == null ? "is empty" : "begins with " + first));
+            }
+            Fields fields = new Fields();
+            for (String name = parser.nextName(); name != null; name = parser.nextName()) {
+                parser.nextToken();
+                fields.take(name, parser);
+            }
+            Json.end(parser);
+            return fields.event();
+        } catch (JacksonException e) {
+            throw Json.malformed(e);
+        }
+    }
+
+    /** As {@link #read(byte[], int, int)}, of all bytes. */
+    public static Event read(byte[] json) {
+        return read(json, 0, json.length);
+    }
+
+    /** As {@link #read(byte[])}, of text. */
+    public static Event read(String json) {
+        return read(json.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** An event from a plain value, as {@link Json#read(byte[])} gives it; the rules are those of {@link #read(byte[])}. */
+    public static Event fromPlain(@Nullable Object value) {
+        return read(Json.write(value));
+    }
+
+    private static String time(Instant time) {
+        String text = time.toString(); // "…:07Z" or "…:07.250Z": the former gets its milliseconds, so that all look alike
+        return text.length() > 4 && text.charAt(text.length() - 4) == ':' ? text.replace("Z", ".000Z") : text;
+    }
+
+    /** The fields of one event while they are read. */
+    private static final class Fields {
+
+        private @Nullable String environment;
+        private @Nullable String type;
+        private @Nullable String name;
+        private @Nullable String id;
+        private @Nullable Instant time;
+        private boolean hasData;
+        private @Nullable Object data;
+        private final Map<String, @Nullable Object> attributes = new LinkedHashMap<>();
+
+        void take(String field, JsonParser parser) {
+            switch (field) {
+                case "environment", "environment_id" -> environment = once(
+                        "environment (or its alias environment_id)", environment, text(field, parser));
+                case "type" -> type = once(field, type, text(field, parser));
+                case "name" -> name = once(field, name, text(field, parser));
+                case "id" -> id = once(field, id, text(field, parser));
+                case "time" -> time = once(field, time, instant(parser));
+                case "data", "payload" -> {
+                    once("data (or its alias payload)", hasData ? field : null, field);
+                    hasData = true;
+                    data = Json.value(parser);
+                }
+                default -> {
+                    if (attributes.containsKey(field)) {
+                        throw twice(field);
+                    }
+                    attributes.put(field, Json.value(parser));
+                }
+            }
+        }
+
+        Event event() {
+            Event event = Event.of(
+                    required("environment", environment), required("type", type), required("name", name));
+            if (id != null) {
+                event = event.withId(id);
+            }
+            if (time != null) {
+                event = event.withTime(time);
+            }
+            if (hasData) {
+                event = event.withData(data);
+            }
+            return event.withAll(attributes);
+        }
+
+        private static <T> T once(String field, @Nullable T before, T now) {
+            if (before != null) {
+                throw twice(field);
+            }
+            return now;
+        }
+
+        private static MalformedEventException twice(String field) {
+            return new MalformedEventException(field + " is given twice");
+        }
+
+        private static String required(String field, @Nullable String value) {
+            if (value == null) {
+                throw new MalformedEventException(field + " is missing; an event has environment, type and name");
+            }
+            return value;
+        }
+
+        private static String text(String field, JsonParser parser) {
+            JsonToken token = parser.currentToken();
+            if (token == JsonToken.VALUE_STRING || token == JsonToken.VALUE_NUMBER_INT) {
+                return parser.getString();
+            }
+            throw new MalformedEventException(field + " must be text or a whole number, was " + shown(parser));
+        }
+
+        private static Instant instant(JsonParser parser) {
+            JsonToken token = parser.currentToken();
+            try {
+                if (token == JsonToken.VALUE_STRING) {
+                    return checked(Instant.parse(parser.getString()));
+                }
+                if (token == JsonToken.VALUE_NUMBER_INT || token == JsonToken.VALUE_NUMBER_FLOAT) {
+                    BigDecimal ms = parser.getDecimalValue();
+                    if (ms.signum() >= 0 && ms.compareTo(BigDecimal.valueOf(MAX_EPOCH_MS)) <= 0) {
+                        return Instant.ofEpochMilli(ms.longValue());
+                    }
+                }
+            } catch (DateTimeException e) {
+                throw new MalformedEventException(badTime(parser), e);
+            }
+            throw new MalformedEventException(badTime(parser));
+        }
+
+        private static Instant checked(Instant time) {
+            if (time.toEpochMilli() < 0 || time.toEpochMilli() > MAX_EPOCH_MS) {
+                throw new DateTimeException("out of range");
+            }
+            return time;
+        }
+
+        private static String badTime(JsonParser parser) {
+            return "time must be ISO 8601 such as 2026-11-20T09:30:00Z, or epoch milliseconds, from 1970 to 9999; was "
+                    + shown(parser);
+        }
+
+        private static String shown(JsonParser parser) {
+            JsonToken token = parser.currentToken();
+            if (token == JsonToken.START_OBJECT || token == JsonToken.START_ARRAY || token == JsonToken.VALUE_NULL) {
+                return token == JsonToken.VALUE_NULL ? "null" : "an " + (token == JsonToken.START_ARRAY ? "array" : "object");
+            }
+            String text = parser.getString();
+            return '"' + (text.length() > 40 ? text.substring(0, 40) + "…" : text) + '"';
+        }
+    }
+}

@@ -1,0 +1,199 @@
+package io.millrace.json;
+
+import io.millrace.MalformedEventException;
+import java.io.ByteArrayOutputStream;
+import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Reads and writes plain JSON values: {@code null}, {@link Boolean}, {@link String}, {@link Integer}, {@link Long},
+ * {@link BigInteger}, {@link BigDecimal} (so that {@code 1.10} stays {@code 1.10}), unmodifiable {@link List} and {@link Map} in
+ * the order of the text. A name that occurs twice in one object is refused, so is anything behind the value.
+ *
+ * <p>Bounds: nesting {@value #MAX_DEPTH}, a text {@value #MAX_STRING} characters; the size of a document is its caller's to bound.
+ * Thread safe.
+ */
+public final class Json {
+
+    /** How deep values may be nested. */
+    public static final int MAX_DEPTH = 128;
+
+    /** How long one text may be, in characters. */
+    public static final int MAX_STRING = 20_000_000;
+
+    static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder()
+                    .streamReadConstraints(StreamReadConstraints.builder()
+                            .maxNestingDepth(MAX_DEPTH)
+                            .maxStringLength(MAX_STRING)
+                            .build())
+                    .build())
+            .build();
+
+    private Json() {}
+
+    /**
+     * The value a JSON text stands for.
+     *
+     * @throws MalformedEventException if it is not exactly one JSON value, or out of bounds
+     */
+    public static @Nullable Object read(byte[] text) {
+        try (JsonParser parser = MAPPER.createParser(text)) {
+            parser.nextToken();
+            Object value = value(parser);
+            end(parser);
+            return value;
+        } catch (JacksonException e) {
+            throw malformed(e);
+        }
+    }
+
+    /** As {@link #read(byte[])}, of text. */
+    public static @Nullable Object read(String text) {
+        return read(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /**
+     * A value as JSON text on one line, UTF-8.
+     *
+     * @throws MalformedEventException if there is something in it that has no JSON form
+     */
+    public static byte[] write(@Nullable Object value) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream(256);
+        try (JsonGenerator generator = MAPPER.createGenerator(out)) {
+            write(generator, value);
+        } catch (JacksonException e) {
+            throw new MalformedEventException("this value cannot be written as JSON: " + e.getOriginalMessage(), e);
+        }
+        return out.toByteArray();
+    }
+
+    /** As {@link #write(Object)}, as text. */
+    public static String text(@Nullable Object value) {
+        return new String(write(value), StandardCharsets.UTF_8);
+    }
+
+    /**
+     * A plain value as a type of the caller's.
+     *
+     * @throws MalformedEventException if it does not fit
+     */
+    public static <T> @Nullable T convert(@Nullable Object value, Class<T> type) {
+        if (value == null || type.isInstance(value)) {
+            return type.cast(value);
+        }
+        try {
+            return MAPPER.convertValue(value, type);
+        } catch (JacksonException e) {
+            throw new MalformedEventException(
+                    "these data do not fit " + type.getName() + ": " + e.getOriginalMessage(), e);
+        }
+    }
+
+    /** Reads the value the parser stands on; afterwards it stands on the value's last token. */
+    static @Nullable Object value(JsonParser parser) {
+        JsonToken token = parser.currentToken();
+        if (token == null) {
+            throw new MalformedEventException("there is no JSON here: the text is empty");
+        }
+        return switch (token) {
+            case VALUE_NULL -> null;
+            case VALUE_TRUE -> Boolean.TRUE;
+            case VALUE_FALSE -> Boolean.FALSE;
+            case VALUE_STRING -> parser.getString();
+            case VALUE_NUMBER_INT -> parser.getNumberValue();
+            case VALUE_NUMBER_FLOAT -> parser.getDecimalValue();
+            case START_ARRAY -> array(parser);
+            case START_OBJECT -> object(parser);
+            default -> throw new MalformedEventException("unexpected JSON token " + token);
+        };
+    }
+
+    static void end(JsonParser parser) {
+        if (parser.nextToken() != null) {
+            throw new MalformedEventException("there is more behind the JSON value, at " + where(parser));
+        }
+    }
+
+    static void write(JsonGenerator generator, @Nullable Object value) {
+        if (value == null) {
+            generator.writeNull();
+        } else if (value instanceof String text) {
+            generator.writeString(text);
+        } else if (value instanceof Boolean bool) {
+            generator.writeBoolean(bool);
+        } else if (value instanceof Integer number) {
+            generator.writeNumber(number);
+        } else if (value instanceof Long number) {
+            generator.writeNumber(number);
+        } else if (value instanceof BigDecimal number) {
+            generator.writeNumber(number);
+        } else if (value instanceof BigInteger number) {
+            generator.writeNumber(number);
+        } else if (value instanceof Map<?, ?> map) {
+            generator.writeStartObject();
+            for (Map.Entry<?, ?> entry : map.entrySet()) {
+                generator.writeName(String.valueOf(entry.getKey()));
+                write(generator, entry.getValue());
+            }
+            generator.writeEndObject();
+        } else if (value instanceof List<?> list) {
+            generator.writeStartArray();
+            for (Object element : list) {
+                write(generator, element);
+            }
+            generator.writeEndArray();
+        } else {
+            generator.writePOJO(value);
+        }
+    }
+
+    static MalformedEventException malformed(JacksonException e) {
+        String where = e.getLocation() == null
+                ? ""
+                : " at line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr();
+        return new MalformedEventException("not JSON" + where + ": " + e.getOriginalMessage(), e);
+    }
+
+    private static List<@Nullable Object> array(JsonParser parser) {
+        List<@Nullable Object> list = new ArrayList<>();
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+            list.add(value(parser));
+        }
+        return Collections.unmodifiableList(list);
+    }
+
+    private static Map<String, @Nullable Object> object(JsonParser parser) {
+        Map<String, @Nullable Object> map = new LinkedHashMap<>();
+        for (String name = parser.nextName(); name != null; name = parser.nextName()) {
+            parser.nextToken();
+            if (map.containsKey(name)) {
+                throw duplicate(name, parser);
+            }
+            map.put(name, value(parser));
+        }
+        return Collections.unmodifiableMap(map);
+    }
+
+    private static MalformedEventException duplicate(String name, JsonParser parser) {
+        return new MalformedEventException("the name \"" + name + "\" occurs twice in one object, at " + where(parser));
+    }
+
+    private static String where(JsonParser parser) {
+        return "line " + parser.currentLocation().getLineNr() + ", column "
+                + parser.currentLocation().getColumnNr();
+    }
+}

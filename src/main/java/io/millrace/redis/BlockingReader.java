@@ -1,0 +1,34 @@
+package io.millrace.redis;
+
+import java.util.concurrent.CompletionStage;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+
+/**
+ * A connection for one loop that blocks on purpose, {@code XREADGROUP … BLOCK} for example. Its commands may take as long as the
+ * longest block it was made for and 2 s more; a command given up on earlier could still take something from the server.
+ *
+ * <p>Reconnects by itself. Not for destructive reads ({@code BLPOP}): an answer that is lost on the way is lost for good.
+ */
+public final class BlockingReader {
+
+    private final Driver.Connection connection;
+    private final Scheduler worker;
+
+    BlockingReader(Driver.Connection connection, Scheduler worker) {
+        this.connection = connection;
+        this.worker = worker;
+    }
+
+    /** Runs one command; empty when it answers null, as a block that timed out does. A cancel does not free the connection. */
+    public Mono<Object> call(String name, Object... args) {
+        return Redis.dispatch(connection.commands(), Redis.keyword(name), Redis.arguments(args))
+                .onErrorMap(RedisErrors::translate)
+                .publishOn(worker);
+    }
+
+    /** Closes the connection. */
+    public Mono<Void> close() {
+        return Mono.fromCompletionStage((CompletionStage<Void>) connection.control().closeAsync());
+    }
+}

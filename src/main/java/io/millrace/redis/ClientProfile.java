@@ -1,0 +1,73 @@
+package io.millrace.redis;
+
+import io.lettuce.core.ClientOptions;
+import io.lettuce.core.SocketOptions;
+import io.lettuce.core.TimeoutOptions;
+import io.lettuce.core.cluster.ClusterClientOptions;
+import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
+import io.lettuce.core.resource.ClientResources;
+import io.lettuce.core.resource.Delay;
+import io.lettuce.core.resource.NettyCustomizer;
+import io.netty.channel.Channel;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * How the driver is set up. Its defaults wait a minute for an answer, keep commands in memory without bound while Redis is away,
+ * send them again when it is back, back off to 30 s between attempts to reconnect, and never look at the cluster's shape again.
+ */
+final class ClientProfile {
+
+    static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(3);
+
+    /** The longest pause between attempts to reconnect: an outage's end is noticed within this. */
+    static final Duration MAX_RECONNECT_DELAY = Duration.ofMillis(500);
+
+    static final Duration TOPOLOGY_REFRESH = Duration.ofSeconds(5);
+
+    private ClientProfile() {}
+
+    static ClientResources resources() {
+        return ClientResources.builder()
+                .reconnectDelay(Delay.fullJitter(
+                        Duration.ofMillis(10), MAX_RECONNECT_DELAY, 10, TimeUnit.MILLISECONDS))
+                .nettyCustomizer(new NettyCustomizer() {
+                    @Override
+                    public void afterChannelInitialized(Channel channel) {
+                        channel.pipeline().addFirst(new DeadConnectionGuard());
+                    }
+                })
+                .build();
+    }
+
+    static ClientOptions options(RedisSettings settings) {
+        return fill(ClientOptions.builder(), settings).build();
+    }
+
+    static ClusterClientOptions clusterOptions(RedisSettings settings) {
+        ClusterClientOptions.Builder builder = ClusterClientOptions.builder();
+        fill(builder, settings);
+        return builder.topologyRefreshOptions(ClusterTopologyRefreshOptions.builder()
+                        .adaptiveRefreshTriggersTimeout(Duration.ofMillis(500))
+                        .enablePeriodicRefresh(TOPOLOGY_REFRESH)
+                        .build())
+                .build();
+    }
+
+    /** Commands that are out when the connection breaks fail at once; nobody but their caller may send them again. */
+    private static ClientOptions.Builder fill(ClientOptions.Builder builder, RedisSettings settings) {
+        return builder.autoReconnect(true)
+                .disconnectedBehavior(ClientOptions.DisconnectedBehavior.REJECT_COMMANDS)
+                .requestQueueSize(settings.requestQueueSize())
+                .pingBeforeActivateConnection(true)
+                .timeoutOptions(TimeoutOptions.builder()
+                        .timeoutCommands()
+                        .connectionTimeout()
+                        .build())
+                .socketOptions(SocketOptions.builder()
+                        .connectTimeout(CONNECT_TIMEOUT)
+                        .keepAlive(true)
+                        .tcpNoDelay(true)
+                        .build());
+    }
+}

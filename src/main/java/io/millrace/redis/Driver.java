@@ -1,0 +1,140 @@
+package io.millrace.redis;
+
+import io.lettuce.core.AbstractRedisClient;
+import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisURI;
+import io.lettuce.core.api.StatefulConnection;
+import io.lettuce.core.api.StatefulRedisConnection;
+import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
+import io.lettuce.core.cluster.api.reactive.RedisClusterReactiveCommands;
+import io.lettuce.core.codec.ByteArrayCodec;
+import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
+import io.lettuce.core.resource.ClientResources;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
+
+/** One Lettuce client, for a single server, Sentinel or Cluster; opens connections. */
+final class Driver {
+
+    /** An open connection: what controls it, and its commands. */
+    record Connection(
+            StatefulConnection<byte[], byte[]> control, RedisClusterReactiveCommands<byte[], byte[]> commands) {}
+
+    private final AbstractRedisClient client;
+    private final @Nullable RedisURI address; // of a client of our own that is not a cluster's
+    private final @Nullable ClientResources resources; // only what we made ourselves is closed by us
+    private final Duration timeout;
+
+    private Driver(
+            AbstractRedisClient client,
+            @Nullable RedisURI address,
+            @Nullable ClientResources resources,
+            Duration timeout) {
+        this.client = client;
+        this.address = address;
+        this.resources = resources;
+        this.timeout = timeout;
+    }
+
+    static Driver open(RedisSettings settings) {
+        ClientResources resources = ClientProfile.resources();
+        List<RedisURI> nodes = settings.nodes().stream()
+                .map(node -> {
+                    RedisURI uri = RedisURI.create(node);
+                    uri.setTimeout(settings.commandTimeout());
+                    uri.setClientName("millrace");
+                    return uri;
+                })
+                .toList();
+        if (settings.topology() == RedisSettings.Topology.CLUSTER) {
+            RedisClusterClient client = RedisClusterClient.create(resources, nodes);
+            client.setOptions(ClientProfile.clusterOptions(settings));
+            return new Driver(client, null, resources, settings.commandTimeout());
+        }
+        RedisClient client = RedisClient.create(resources);
+        client.setOptions(ClientProfile.options(settings));
+        return new Driver(client, nodes.get(0), resources, settings.commandTimeout());
+    }
+
+    /** A client somebody else made, and closes. */
+    static Driver with(AbstractRedisClient client, Duration timeout) {
+        return new Driver(client, null, null, timeout);
+    }
+
+    boolean isCluster() {
+        return client instanceof RedisClusterClient;
+    }
+
+    Mono<Connection> connect() {
+        return connect(timeout);
+    }
+
+    /** A connection whose commands may take this long. */
+    Mono<Connection> connect(Duration commandTimeout) {
+        if (client instanceof RedisClusterClient cluster) {
+            return stage(() -> cluster.connectAsync(ByteArrayCodec.INSTANCE))
+                    .flatMap(open -> warmed(open).thenReturn(open))
+                    .map(open -> limited(open, open.reactive(), commandTimeout));
+        }
+        RedisClient single = (RedisClient) client;
+        Mono<StatefulRedisConnection<byte[], byte[]>> connecting = address == null
+                ? elastic(() -> single.connect(ByteArrayCodec.INSTANCE))
+                : stage(() -> single.connectAsync(ByteArrayCodec.INSTANCE, address));
+        return connecting.map(open -> limited(open, open.reactive(), commandTimeout));
+    }
+
+    Mono<StatefulRedisPubSubConnection<byte[], byte[]>> connectPubSub() {
+        if (client instanceof RedisClusterClient cluster) {
+            return stage(() -> cluster.connectPubSubAsync(ByteArrayCodec.INSTANCE)).map(open -> open);
+        }
+        RedisClient single = (RedisClient) client;
+        return address == null
+                ? elastic(() -> single.connectPubSub(ByteArrayCodec.INSTANCE))
+                : stage(() -> single.connectPubSubAsync(ByteArrayCodec.INSTANCE, address));
+    }
+
+    Mono<Void> close() {
+        if (resources == null) {
+            return Mono.empty();
+        }
+        return stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS))
+                .then(Mono.fromRunnable(() -> resources.shutdown(0, 2, TimeUnit.SECONDS)))
+                .then();
+    }
+
+    /**
+     * Opens a connection to every master beforehand: a command to a node that is still being connected to would be refused, as
+     * commands are while a connection is away.
+     */
+    private static Mono<Void> warmed(StatefulRedisClusterConnection<byte[], byte[]> open) {
+        return Flux.fromIterable(open.getPartitions())
+                .filter(node -> node.getRole().isUpstream() && !node.getSlots().isEmpty())
+                .flatMap(node -> stage(() -> open.getConnectionAsync(node.getNodeId())))
+                .onErrorComplete() // a node that is away is found out by the first command to it
+                .then();
+    }
+
+    private static Connection limited(
+            StatefulConnection<byte[], byte[]> open,
+            RedisClusterReactiveCommands<byte[], byte[]> commands,
+            Duration commandTimeout) {
+        open.setTimeout(commandTimeout);
+        return new Connection(open, commands);
+    }
+
+    private static <T> Mono<T> stage(Supplier<? extends CompletionStage<T>> stage) {
+        return Mono.fromCompletionStage(stage);
+    }
+
+    private static <T> Mono<T> elastic(java.util.concurrent.Callable<T> connect) {
+        return Mono.fromCallable(connect).subscribeOn(Schedulers.boundedElastic());
+    }
+}

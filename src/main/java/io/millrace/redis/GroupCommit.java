@@ -1,0 +1,201 @@
+package io.millrace.redis;
+
+import io.millrace.OverloadedException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.MonoSink;
+
+/**
+ * Lets concurrent callers share round trips. What arrives while as many calls as allowed are out waits and goes with the next one;
+ * a lone caller is never kept waiting: there is no timer. Each caller gets a result or an error of its own.
+ *
+ * <p>Known as natural batching or group commit; the bound on calls in flight makes batches grow with the load.
+ *
+ * <p>A cancel before the item was sent withdraws it; after that it only stops listening. Thread safe. This is one of the few places
+ * that subscribe: the calls belong to all who wait for them, so that one caller's cancel must not end them; each call's end,
+ * whichever it is, is handed to everyone in it.
+ *
+ * @param <I> what is asked for
+ * @param <O> what comes back for it
+ */
+public final class GroupCommit<I, O> {
+
+    /** One item's outcome: a value, or an error that is its alone. */
+    public sealed interface Outcome<O> {
+
+        /** It worked. */
+        record Done<O>(O value) implements Outcome<O> {}
+
+        /** It alone did not. */
+        record Failed<O>(Throwable error) implements Outcome<O> {}
+    }
+
+    private final int maxBatch;
+    private final int maxInFlight;
+    private final int maxWaiting;
+    private final Function<List<I>, Mono<List<Outcome<O>>>> call;
+
+    private final Queue<Waiting<I, O>> waiting = new ConcurrentLinkedQueue<>();
+    private final AtomicInteger waitingCount = new AtomicInteger();
+    private final AtomicInteger inFlight = new AtomicInteger();
+    private final AtomicInteger draining = new AtomicInteger();
+
+    /**
+     * @param maxBatch how many items one call carries at most
+     * @param maxInFlight how many calls are out at most
+     * @param maxWaiting how many items wait at most; more are refused with {@link OverloadedException}
+     * @param call sends a batch; must answer with one outcome an item, in their order
+     */
+    public GroupCommit(int maxBatch, int maxInFlight, int maxWaiting, Function<List<I>, Mono<List<Outcome<O>>>> call) {
+        this.maxBatch = maxBatch;
+        this.maxInFlight = maxInFlight;
+        this.maxWaiting = maxWaiting;
+        this.call = call;
+    }
+
+    /** Sends an item with the next call; cold: each subscription sends it once. */
+    public Mono<O> submit(I item) {
+        return Mono.create(sink -> {
+            if (waitingCount.incrementAndGet() > maxWaiting) {
+                waitingCount.decrementAndGet();
+                sink.error(new OverloadedException("already " + maxWaiting
+                        + " calls wait for Redis in this process; slow down, or raise requestQueueSize"));
+                return;
+            }
+            Waiting<I, O> entry = new Waiting<>(item, sink);
+            sink.onCancel(entry::cancel);
+            waiting.add(entry);
+            drain();
+        });
+    }
+
+    /**
+     * Sends an item with the next call although nobody waits for its result: what was taken and is not wanted goes back this way.
+     * Bounded by what was taken, so it is never refused.
+     *
+     * @param onError told when it failed
+     */
+    public void post(I item, Consumer<? super Throwable> onError) {
+        waitingCount.incrementAndGet();
+        Mono.<O>create(sink -> {
+                    waiting.add(new Waiting<>(item, sink));
+                    drain();
+                })
+                .subscribe(done -> {}, onError);
+    }
+
+    /** How many items wait to be sent. */
+    public int waiting() {
+        return waitingCount.get();
+    }
+
+    private void drain() {
+        if (draining.getAndIncrement() != 0) {
+            return;
+        }
+        int missed = 1;
+        do {
+            while (inFlight.get() < maxInFlight) {
+                List<Waiting<I, O>> batch = next();
+                if (batch.isEmpty()) {
+                    break;
+                }
+                inFlight.incrementAndGet();
+                send(batch);
+            }
+            missed = draining.addAndGet(-missed);
+        } while (missed != 0);
+    }
+
+    private List<Waiting<I, O>> next() {
+        List<Waiting<I, O>> batch = new ArrayList<>();
+        while (batch.size() < maxBatch) {
+            Waiting<I, O> entry = waiting.poll();
+            if (entry == null) {
+                break;
+            }
+            waitingCount.decrementAndGet();
+            if (!entry.cancelled()) {
+                batch.add(entry);
+            }
+        }
+        return batch;
+    }
+
+    private void send(List<Waiting<I, O>> batch) {
+        List<I> items = new ArrayList<>(batch.size());
+        for (Waiting<I, O> entry : batch) {
+            items.add(entry.item);
+        }
+        AtomicBoolean ended = new AtomicBoolean();
+        Mono.defer(() -> call.apply(items))
+                .subscribe(
+                        outcomes -> {
+                            if (ended.compareAndSet(false, true)) {
+                                free();
+                                finish(batch, outcomes);
+                            }
+                        },
+                        error -> {
+                            if (ended.compareAndSet(false, true)) {
+                                free();
+                                batch.forEach(entry -> entry.sink.error(error));
+                            }
+                        },
+                        () -> {
+                            if (ended.compareAndSet(false, true)) {
+                                free();
+                                finish(batch, List.of());
+                            }
+                        });
+    }
+
+    /** The next call goes out before the results are handed over: callers may take their time with them. */
+    private void free() {
+        inFlight.decrementAndGet();
+        drain();
+    }
+
+    private static <I, O> void finish(List<Waiting<I, O>> batch, List<Outcome<O>> outcomes) {
+        for (int i = 0; i < batch.size(); i++) {
+            MonoSink<O> sink = batch.get(i).sink;
+            @Nullable Outcome<O> outcome = i < outcomes.size() ? outcomes.get(i) : null;
+            if (outcome instanceof Outcome.Done<O> done) {
+                sink.success(done.value());
+            } else if (outcome instanceof Outcome.Failed<O> failed) {
+                sink.error(failed.error());
+            } else {
+                sink.error(new IllegalStateException(
+                        "a call of " + batch.size() + " items answered with " + outcomes.size() + " outcomes"));
+            }
+        }
+    }
+
+    private static final class Waiting<I, O> {
+
+        private final I item;
+        private final MonoSink<O> sink;
+        private volatile boolean cancelled;
+
+        Waiting(I item, MonoSink<O> sink) {
+            this.item = item;
+            this.sink = sink;
+        }
+
+        void cancel() {
+            cancelled = true;
+        }
+
+        boolean cancelled() {
+            return cancelled;
+        }
+    }
+}

@@ -1,0 +1,54 @@
+package io.millrace.redis;
+
+import java.util.function.Function;
+
+/**
+ * One script of {@code lua/}, with its typed answer. It is sent by its digest, and as a whole once when the server does not know it.
+ *
+ * @param <T> what its reply is decoded to
+ */
+public final class LuaScript<T> {
+
+    private final LuaSource source;
+    private final boolean repeatable;
+    private final Function<Reply, T> decoder;
+
+    private LuaScript(LuaSource source, boolean repeatable, Function<Reply, T> decoder) {
+        this.source = source;
+        this.repeatable = repeatable;
+        this.decoder = decoder;
+    }
+
+    /**
+     * A script that may run twice without harm to its caller: repeated by itself when its answer was lost.
+     *
+     * @param path below {@code lua/}, such as {@code queue/ack.lua}
+     * @param decoder reads the reply; what it throws reaches the caller
+     */
+    public static <T> LuaScript<T> repeatable(String path, Function<Reply, T> decoder) {
+        return new LuaScript<>(LuaSource.load(path), true, decoder);
+    }
+
+    /** A script of which a repeat takes more than was asked for: only its caller may decide to run it again. */
+    public static <T> LuaScript<T> once(String path, Function<Reply, T> decoder) {
+        return new LuaScript<>(LuaSource.load(path), false, decoder);
+    }
+
+    /** Where it comes from, below {@code lua/}. */
+    public String path() {
+        return source.path();
+    }
+
+    /** What is sent to the server. */
+    public LuaSource source() {
+        return source;
+    }
+
+    boolean isRepeatable() {
+        return repeatable;
+    }
+
+    T decode(Reply reply) {
+        return decoder.apply(reply);
+    }
+}

@@ -1,0 +1,200 @@
+package io.millrace.redis;
+
+import io.lettuce.core.RedisChannelHandler;
+import io.lettuce.core.RedisConnectionStateListener;
+import io.lettuce.core.pubsub.RedisPubSubAdapter;
+import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
+import io.millrace.MillraceException;
+import java.net.SocketAddress;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+import reactor.util.retry.Retry;
+
+/**
+ * What is published on channels, over one connection for all listeners. Lossy by nature: what is published while the connection is
+ * away, or faster than a listener takes it, is gone, and a {@link Signal.Gap} says so.
+ *
+ * <p>The SUBSCRIBE commands are subscribed to here: they belong to all listeners of a channel; a failure ends their fluxes.
+ */
+public final class PubSub {
+
+    private static final Logger log = LoggerFactory.getLogger(PubSub.class);
+
+    /** What a listener gets. */
+    public sealed interface Signal {
+
+        /** From now on messages arrive; again after each reconnect. */
+        record Listening() implements Signal {}
+
+        /** A message. */
+        record Message(byte[] channel, byte[] body) implements Signal {}
+
+        /**
+         * Messages are missing here.
+         *
+         * @param lost how many were dropped because the listener was slow; 0 when the connection was away and nobody knows
+         */
+        record Gap(long lost) implements Signal {}
+
+        /** Listening is not possible, and trying again would not help. */
+        record Failed(Throwable error) implements Signal {}
+    }
+
+    /** Ends what {@link #attach} began. */
+    public interface Attachment extends AutoCloseable {
+
+        @Override
+        void close();
+    }
+
+    private record Topic(ByteBuffer name, boolean pattern) {
+
+        byte[] bytes() {
+            return name.array();
+        }
+    }
+
+    private final Mono<StatefulRedisPubSubConnection<byte[], byte[]>> connection;
+    private final Scheduler scheduler;
+    private final Map<Topic, List<Consumer<Signal>>> listeners = new ConcurrentHashMap<>();
+
+    PubSub(Supplier<Mono<StatefulRedisPubSubConnection<byte[], byte[]>>> connect, Scheduler scheduler) {
+        this.scheduler = scheduler;
+        this.connection = Once.of(() -> connect.get().doOnNext(this::listenTo));
+    }
+
+    /**
+     * Messages of one channel or glob pattern from the time of {@link Signal.Listening} on, until cancelled.
+     *
+     * @param channel its name, or a glob pattern
+     * @param pattern which of both
+     * @param maxElements how many messages are kept for a slow listener
+     * @param maxBytes how many bytes of them
+     */
+    public Flux<Signal> listen(byte[] channel, boolean pattern, int maxElements, long maxBytes) {
+        return Flux.defer(() -> {
+            LossyBuffer<Signal> buffer = new LossyBuffer<>(maxElements, maxBytes, Signal.Gap::new, scheduler);
+            AtomicReference<@Nullable Attachment> attachment = new AtomicReference<>();
+            return buffer.flux(
+                    () -> attachment.set(attach(channel, pattern, signal -> pass(signal, buffer))),
+                    () -> close(attachment.get()));
+        });
+    }
+
+    /**
+     * Calls back for every signal of a channel or pattern until closed.
+     *
+     * @param callback is called on the connection's event loop: it must return at once
+     */
+    public Attachment attach(byte[] channel, boolean pattern, Consumer<Signal> callback) {
+        Topic topic = new Topic(ByteBuffer.wrap(channel), pattern);
+        Consumer<Signal> own = callback::accept; // told apart from another attachment of the same callback
+        listeners.compute(topic, (key, known) -> {
+            List<Consumer<Signal>> all = known == null ? new CopyOnWriteArrayList<>() : known;
+            all.add(own);
+            return all;
+        });
+        // A SUBSCRIBE to what is subscribed is answered all the same: that is how later listeners learn that they are heard.
+        connection
+                .flatMap(open -> topic.pattern()
+                        ? open.reactive().psubscribe(topic.bytes())
+                        : open.reactive().subscribe(topic.bytes()))
+                .onErrorMap(RedisErrors::translate)
+                .retryWhen(Retry.backoff(Long.MAX_VALUE, Duration.ofMillis(50))
+                        .maxBackoff(ClientProfile.MAX_RECONNECT_DELAY)
+                        .filter(error -> isAttached(topic, own)
+                                && error instanceof MillraceException failure
+                                && failure.retryable()))
+                .subscribe(
+                        done -> {},
+                        error -> own.accept(new Signal.Failed(error)),
+                        () -> own.accept(new Signal.Listening()));
+        return () -> detach(topic, own);
+    }
+
+    private boolean isAttached(Topic topic, Consumer<Signal> callback) {
+        return listeners.getOrDefault(topic, List.of()).contains(callback);
+    }
+
+    private void detach(Topic topic, Consumer<Signal> callback) {
+        boolean[] last = new boolean[1];
+        listeners.computeIfPresent(topic, (key, known) -> {
+            last[0] = known.remove(callback) && known.isEmpty();
+            return known.isEmpty() ? null : known;
+        });
+        if (last[0]) {
+            connection
+                    .filter(open -> !listeners.containsKey(topic))
+                    .flatMap(open -> topic.pattern()
+                            ? open.reactive().punsubscribe(topic.bytes())
+                            : open.reactive().unsubscribe(topic.bytes()))
+                    .subscribe(done -> {}, error -> log.debug("unsubscribing failed; the connection is away", error));
+        }
+    }
+
+    private static void pass(Signal signal, LossyBuffer<Signal> buffer) {
+        if (signal instanceof Signal.Failed failed) {
+            buffer.fail(failed.error());
+        } else if (signal instanceof Signal.Message message) {
+            buffer.offer(message, message.channel().length + message.body().length);
+        } else {
+            buffer.offer(signal, 0);
+        }
+    }
+
+    private static void close(@Nullable Attachment attachment) {
+        if (attachment != null) {
+            attachment.close();
+        }
+    }
+
+    private void listenTo(StatefulRedisPubSubConnection<byte[], byte[]> open) {
+        open.addListener(new RedisPubSubAdapter<>() {
+            @Override
+            public void message(byte[] channel, byte[] body) {
+                dispatch(new Topic(ByteBuffer.wrap(channel), false), channel, body);
+            }
+
+            @Override
+            public void message(byte[] pattern, byte[] channel, byte[] body) {
+                dispatch(new Topic(ByteBuffer.wrap(pattern), true), channel, body);
+            }
+        });
+        open.addListener(new RedisConnectionStateListener() {
+            @Override
+            public void onRedisDisconnected(RedisChannelHandler<?, ?> handler) {
+                tellAll(new Signal.Gap(0));
+            }
+
+            @Override
+            public void onRedisConnected(RedisChannelHandler<?, ?> handler, SocketAddress address) {
+                tellAll(new Signal.Listening());
+            }
+        });
+    }
+
+    private void dispatch(Topic topic, byte[] channel, byte[] body) {
+        List<Consumer<Signal>> all = listeners.get(topic);
+        if (all != null) {
+            Signal.Message message = new Signal.Message(channel, body);
+            all.forEach(callback -> callback.accept(message));
+        }
+    }
+
+    private void tellAll(Signal signal) {
+        listeners.values().forEach(all -> all.forEach(callback -> callback.accept(signal)));
+    }
+}

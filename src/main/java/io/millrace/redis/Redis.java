@@ -1,0 +1,209 @@
+package io.millrace.redis;
+
+import io.lettuce.core.AbstractRedisClient;
+import io.lettuce.core.RedisNoScriptException;
+import io.lettuce.core.cluster.api.reactive.RedisClusterReactiveCommands;
+import io.lettuce.core.codec.ByteArrayCodec;
+import io.lettuce.core.protocol.CommandArgs;
+import io.lettuce.core.protocol.CommandType;
+import io.lettuce.core.protocol.ProtocolKeyword;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import reactor.core.Disposable;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+import reactor.core.scheduler.Schedulers;
+import reactor.util.retry.Retry;
+
+/**
+ * One Redis, shared by all parts of a Millrace: scripts and commands over one connection, dedicated connections for reads that
+ * block, one for publish and subscribe. Nothing is connected before it is needed.
+ *
+ * <p>While Redis is away, calls fail at once with {@link io.millrace.RedisUnavailableException}; the connection comes back by itself
+ * within half a second of Redis. Answers arrive on {@link #worker()}. Thread safe.
+ */
+public final class Redis {
+
+    /** How often a script that may run twice is sent again when its answer was lost. */
+    static final int REPEATS = 3;
+
+    private final Driver driver;
+    private final Keys keys;
+    private final Scheduler worker;
+    private final Mono<Driver.Connection> connecting;
+    private volatile Driver.@Nullable Connection connection;
+    private final PubSub pubSub;
+    private final ServerClock clock;
+    private final Disposable clockwork;
+    private final boolean cluster;
+
+    private Redis(Driver driver, String namespace) {
+        this.driver = driver;
+        this.keys = new Keys(namespace);
+        this.cluster = driver.isCluster();
+        this.worker = Schedulers.newParallel("millrace", Math.max(2, Runtime.getRuntime().availableProcessors()), true);
+        this.connecting = Once.of(() -> driver.connect().doOnNext(open -> connection = open));
+        this.pubSub = new PubSub(driver::connectPubSub, worker);
+        this.clock = new ServerClock();
+        this.clockwork = clock.follow(Mono.defer(() -> connection == null ? Mono.empty() : call("TIME")), worker);
+    }
+
+    /** A client of our own for these settings; no connection is made yet. */
+    public static Redis open(RedisSettings settings) {
+        return new Redis(Driver.open(settings), settings.namespace());
+    }
+
+    /**
+     * Uses a client that somebody else made and will close. Its options apply; see the README for those that matter.
+     *
+     * @param client a {@code RedisClient} with a default address, or a {@code RedisClusterClient}
+     */
+    public static Redis with(AbstractRedisClient client, String namespace, Duration commandTimeout) {
+        return new Redis(Driver.with(client, commandTimeout), namespace);
+    }
+
+    /** The names of keys and channels. */
+    public Keys keys() {
+        return keys;
+    }
+
+    /** Whether keys are spread over several masters, so that a script can only see one unit. */
+    public boolean isCluster() {
+        return cluster;
+    }
+
+    /** Where answers arrive and timers run; not for work that blocks. */
+    public Scheduler worker() {
+        return worker;
+    }
+
+    /** What time the server has, as far as is known here. For display only; what matters is decided inside scripts. */
+    public ServerClock clock() {
+        return clock;
+    }
+
+    /** What is published. */
+    public PubSub pubSub() {
+        return pubSub;
+    }
+
+    /**
+     * Runs a script. Cold: each subscription runs it once, or again if its answer was lost and it may be repeated.
+     *
+     * @param keys its KEYS, all in one slot
+     * @param args its ARGV
+     */
+    public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
+        Mono<T> once = connected()
+                .flatMap(commands -> eval(commands, script, keys, args))
+                .map(answer -> script.decode(Reply.of(answer)));
+        Mono<T> answer = script.isRepeatable() ? once.retryWhen(lostAnswers()) : once;
+        return answer.onErrorMap(RedisErrors::translate).publishOn(worker);
+    }
+
+    /**
+     * Runs one command that does not block.
+     *
+     * @param name such as {@code TIME} or {@code CONFIG}
+     * @param args further words; strings, bytes or numbers
+     * @return bytes, a {@link Long}, or a list of those; empty for null
+     */
+    public Mono<Object> call(String name, Object... args) {
+        return connected()
+                .flatMap(commands -> dispatch(commands, keyword(name), arguments(args)))
+                .onErrorMap(RedisErrors::translate)
+                .publishOn(worker);
+    }
+
+    /**
+     * A connection of one's own for reads that block: nobody else waits behind them.
+     *
+     * @param longestBlock how long one read may block at the most; up to 5 s
+     */
+    public Mono<BlockingReader> dedicated(Duration longestBlock) {
+        if (longestBlock.compareTo(DeadConnectionGuard.LONGEST_BLOCK) > 0) {
+            throw new IllegalArgumentException("a read may block for " + DeadConnectionGuard.LONGEST_BLOCK.toSeconds()
+                    + " s at the most, was " + longestBlock);
+        }
+        return driver.connect(longestBlock.plusSeconds(2))
+                .<BlockingReader>map(open -> new BlockingReader(open, worker))
+                .onErrorMap(RedisErrors::translate);
+    }
+
+    /** Closes what was opened here. What is waiting for an answer fails. */
+    public Mono<Void> close() {
+        return Mono.defer(() -> {
+            clockwork.dispose();
+            return driver.close();
+        }).doFinally(end -> worker.dispose());
+    }
+
+    private Mono<RedisClusterReactiveCommands<byte[], byte[]>> connected() {
+        Driver.Connection open = connection;
+        return open != null ? Mono.just(open.commands()) : connecting.map(Driver.Connection::commands);
+    }
+
+    private static Mono<Object> eval(
+            RedisClusterReactiveCommands<byte[], byte[]> commands,
+            LuaScript<?> script,
+            List<byte[]> keys,
+            List<byte[]> args) {
+        return dispatch(commands, CommandType.EVALSHA, arguments(script.source().digest(), keys, args))
+                .onErrorResume(
+                        RedisNoScriptException.class,
+                        unknown -> dispatch(
+                                commands, CommandType.EVAL, arguments(script.source().textBytes(), keys, args)));
+    }
+
+    private static Retry lostAnswers() {
+        return Retry.backoff(REPEATS, Duration.ofMillis(20))
+                .maxBackoff(Duration.ofMillis(250))
+                .filter(error -> RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL)
+                .onRetryExhaustedThrow((spec, signal) -> signal.failure());
+    }
+
+    static Mono<Object> dispatch(
+            RedisClusterReactiveCommands<byte[], byte[]> commands,
+            ProtocolKeyword name,
+            CommandArgs<byte[], byte[]> args) {
+        return commands.dispatch(name, new ReplyOutput(), args).next();
+    }
+
+    private static CommandArgs<byte[], byte[]> arguments(byte[] script, List<byte[]> keys, List<byte[]> args) {
+        return new CommandArgs<>(ByteArrayCodec.INSTANCE)
+                .add(script)
+                .add(keys.size())
+                .addKeys(keys)
+                .addValues(args);
+    }
+
+    static CommandArgs<byte[], byte[]> arguments(Object... words) {
+        CommandArgs<byte[], byte[]> args = new CommandArgs<>(ByteArrayCodec.INSTANCE);
+        for (Object word : words) {
+            if (word instanceof byte[] bytes) {
+                args.addKey(bytes);
+            } else {
+                args.add(word.toString());
+            }
+        }
+        return args;
+    }
+
+    static ProtocolKeyword keyword(String name) {
+        byte[] bytes = name.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.US_ASCII);
+        return new ProtocolKeyword() {
+            @Override
+            public byte[] getBytes() {
+                return bytes;
+            }
+
+            @Override
+            public String toString() {
+                return name;
+            }
+        };
+    }
+}

@@ -1,0 +1,140 @@
+package io.millrace.redis;
+
+import io.lettuce.core.RedisCommandExecutionException;
+import io.lettuce.core.RedisCommandTimeoutException;
+import io.lettuce.core.RedisConnectionException;
+import io.lettuce.core.RedisException;
+import io.lettuce.core.RedisNoScriptException;
+import io.lettuce.core.cluster.PartitionException;
+import io.millrace.MillraceException;
+import io.millrace.RedisRefusedException;
+import io.millrace.RedisUnavailableException;
+import java.io.IOException;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What each kind of Redis error means: one row a kind, the first word of the answer being the key.
+ *
+ * <p>{@link Recovery#RETRY}: passes by itself, the same command may be sent again. {@link Recovery#RELOAD}: something the client
+ * holds is outdated (script cache, topology, which node is master); renew it, then send again. {@link Recovery#FAIL}: tell the caller.
+ */
+public final class RedisErrors {
+
+    /** What to do about an error. */
+    public enum Recovery {
+        /** Send the same command again, after a pause. */
+        RETRY,
+        /** Renew what the client holds, then send again. */
+        RELOAD,
+        /** Tell the caller. */
+        FAIL
+    }
+
+    /**
+     * @param recovery what to do
+     * @param advice what it means, for the message; the way out first of all
+     */
+    private record Row(Recovery recovery, String advice) {}
+
+    private static final Map<String, Row> TABLE = Map.ofEntries(
+            Map.entry("NOSCRIPT", new Row(Recovery.RELOAD, "the server lost its scripts (restart or failover)")),
+            Map.entry("MOVED", new Row(Recovery.RELOAD, "the slot moved to another node")),
+            Map.entry("ASK", new Row(Recovery.RELOAD, "the slot is moving to another node")),
+            Map.entry("READONLY", new Row(Recovery.RELOAD, "this node is a replica now; connect to the master")),
+            Map.entry("TRYAGAIN", new Row(Recovery.RETRY, "the slot is moving to another node")),
+            Map.entry("LOADING", new Row(Recovery.RETRY, "the server is reading its data from disk")),
+            Map.entry("BUSY", new Row(Recovery.RETRY, "the server is busy with a slow script")),
+            Map.entry("CLUSTERDOWN", new Row(Recovery.RETRY, "the cluster misses a master")),
+            Map.entry("MASTERDOWN", new Row(Recovery.RETRY, "the replica lost its master")),
+            Map.entry("UNBLOCKED", new Row(Recovery.RETRY, "a blocking read was ended by a change of role")),
+            Map.entry("NOREPLICAS", new Row(Recovery.FAIL, "too few replicas in step; see min-replicas-to-write")),
+            Map.entry("MISCONF", new Row(Recovery.FAIL, "the server cannot save to disk and refuses writes; see its log")),
+            Map.entry("OOM", new Row(Recovery.FAIL, "memory is full; drain queues or raise maxmemory")),
+            Map.entry("NOAUTH", new Row(Recovery.FAIL, "credentials are needed; give user and password in the URL")),
+            Map.entry("WRONGPASS", new Row(Recovery.FAIL, "user or password is wrong")),
+            Map.entry("NOPERM", new Row(Recovery.FAIL, "the user may not do this; run doctor for the ACL line it needs")),
+            Map.entry("WRONGTYPE", new Row(Recovery.FAIL, "a key of this namespace holds something else; use another namespace")),
+            Map.entry("CROSSSLOT", new Row(Recovery.FAIL, "the keys of one script are on several slots")),
+            Map.entry("EXECABORT", new Row(Recovery.FAIL, "a transaction was refused")),
+            Map.entry("ERR", new Row(Recovery.FAIL, "the command was refused")));
+
+    private static final Row UNKNOWN = new Row(Recovery.FAIL, "the server answered with an error");
+
+    private RedisErrors() {}
+
+    /** What to do about an error of the driver. */
+    public static Recovery recovery(Throwable error) {
+        if (error instanceof RedisNoScriptException) {
+            return Recovery.RELOAD;
+        }
+        if (error instanceof RedisCommandExecutionException) {
+            return row(error).recovery();
+        }
+        return lostAnswer(error) ? Recovery.RETRY : Recovery.FAIL;
+    }
+
+    /** An error of the driver as one of Millrace's. Others pass unchanged. */
+    public static Throwable translate(Throwable error) {
+        if (error instanceof MillraceException) {
+            return error;
+        }
+        if (error instanceof RedisCommandTimeoutException || error instanceof TimeoutException) {
+            return new RedisUnavailableException("Redis did not answer in time: " + error.getMessage(), true, error);
+        }
+        if (error instanceof RedisCommandExecutionException) {
+            Row row = row(error);
+            String message = "Redis refused: " + error.getMessage() + " (" + row.advice() + ")";
+            return row.recovery() == Recovery.FAIL
+                    ? new RedisRefusedException(code(error), message, code(error).equals("OOM"), error)
+                    : new RedisUnavailableException(message, false, error);
+        }
+        if (error instanceof RedisConnectionException || error instanceof PartitionException) {
+            Throwable root = root(error);
+            if (root instanceof RedisCommandExecutionException) {
+                return translate(root); // credentials refused while connecting, for example
+            }
+            return new RedisUnavailableException("Redis cannot be reached: " + root.getMessage(), false, error);
+        }
+        if (error instanceof RedisException || error instanceof IOException) {
+            boolean sent = lostAnswer(error);
+            return new RedisUnavailableException(
+                    (sent ? "The connection to Redis broke before the answer came: " : "Redis is not connected: ")
+                            + error.getMessage(),
+                    sent,
+                    error);
+        }
+        return error;
+    }
+
+    /** The first word of what the server answered. */
+    static String code(Throwable error) {
+        String message = String.valueOf(error.getMessage());
+        int space = message.indexOf(' ');
+        String word = space < 0 ? message : message.substring(0, space);
+        boolean isCode = !word.isEmpty() && word.equals(word.toUpperCase(Locale.ROOT));
+        return isCode ? word : "ERR";
+    }
+
+    /** Whether the command went out and only its answer is missing, as far as the driver tells. */
+    private static boolean lostAnswer(Throwable error) {
+        if (error instanceof RedisCommandTimeoutException || error instanceof IOException) {
+            return true;
+        }
+        String message = error.getMessage();
+        return error instanceof RedisException
+                && !(error instanceof RedisConnectionException)
+                && (message == null || !message.contains("Commands are rejected"));
+    }
+
+    private static Row row(Throwable error) {
+        return TABLE.getOrDefault(code(error), UNKNOWN);
+    }
+
+    private static Throwable root(Throwable error) {
+        @Nullable Throwable cause = error.getCause();
+        return cause == null || cause == error ? error : root(cause);
+    }
+}
