@@ -3,7 +3,7 @@
   KEYS[..]  unit prefix of each queue that gets something                "<namespace>:queue:{<name>/<partition>}:"
   Derived   of each unit: ring, back, ids, ids.old, ids.since, f:<facet>; see queue/unit.lua
   ARGV[1]   registry version the caller routed with, or "-" when it is not checked (Cluster: other slot)
-  ARGV[2]   number of events to publish, then for each: channel, element
+  ARGV[2]   number of events, then for each: channel to publish it on, or empty not to; element
   ARGV[..]  for each queue: its wake channel; deduplication window in ms on a maintenance call, else "0"; number of its messages;
             then for each: event index from 1, id, facet
   Returns   {"STALE"} or {"OK", queue index, event index, ...} with a pair for each message that was a duplicate.
@@ -89,5 +89,7 @@ for queue = 1, #KEYS - key do
   if window > 0 then call('PEXPIRE', ids_key, 2 * window) end
   arg = arg + 3 * count
 end
-for i = 3, first_queue_arg - 2, 2 do call('PUBLISH', ARGV[i], sub(ARGV[i + 1], 14)) end
+for i = 3, first_queue_arg - 2, 2 do
+  if ARGV[i] ~= '' then call('PUBLISH', ARGV[i], sub(ARGV[i + 1], 14)) end
+end
 return reply

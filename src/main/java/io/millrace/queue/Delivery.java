@@ -1,0 +1,137 @@
+package io.millrace.queue;
+
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicReference;
+import reactor.core.publisher.Mono;
+
+/**
+ * A message handed out under a lease: acknowledge it, give it back, or extend the lease. What is not done before the lease ends is
+ * refused: the message belongs to somebody else then.
+ *
+ * <p>Each operation is cold and may be repeated without harm. Thread safe; operations of one delivery go one after another, since an
+ * extension changes the receipt.
+ */
+public final class Delivery {
+
+    private final Message message;
+    private final Leases leases;
+    private final LeaseOptions options;
+    private final AtomicReference<Receipt> receipt;
+    private final AtomicReference<Mono<Boolean>> extending = new AtomicReference<>(Mono.just(true));
+    private volatile long leasedNanos = System.nanoTime();
+
+    Delivery(Message message, Receipt receipt, Leases leases, LeaseOptions options) {
+        this.message = message;
+        this.receipt = new AtomicReference<>(receipt);
+        this.leases = leases;
+        this.options = options;
+    }
+
+    /** What was handed out. */
+    public Message message() {
+        return message;
+    }
+
+    /** The event of the message. */
+    public io.millrace.Event event() {
+        return message.event();
+    }
+
+    /** Proof of the lease as it is now; an extension changes it. */
+    public Receipt receipt() {
+        return receipt.get();
+    }
+
+    /**
+     * Says that the message is done; it never comes again.
+     *
+     * @return true: acknowledged now. False: the lease was not held any more: it had ended and the message may be with somebody else,
+     *     or an earlier try of this call was successful although its answer was lost.
+     */
+    public Mono<Boolean> ack() {
+        return settled().flatMap(leases::acknowledge);
+    }
+
+    /**
+     * Gives the message back to its place at once, as a failed attempt.
+     *
+     * @return true if it was given back or, its attempts being used up, became a dead letter; false: the lease was not held any more
+     */
+    public Mono<Boolean> nack() {
+        return nack(Duration.ZERO);
+    }
+
+    /** As {@link #nack()}, and keeps the message back for a while; other messages of its facet go on meanwhile. */
+    public Mono<Boolean> nack(Duration delay) {
+        return nack(delay, "given back by its consumer");
+    }
+
+    /** As {@link #nack(Duration)}, with a reason for the dead letter it may become. */
+    public Mono<Boolean> nack(Duration delay, String reason) {
+        return end(delay, true, false, reason);
+    }
+
+    /** Gives the message back as if it had never been handed out. */
+    public Mono<Boolean> release() {
+        return end(Duration.ZERO, false, false, "");
+    }
+
+    /** Makes the message a dead letter at once. */
+    public Mono<Boolean> bury(String reason) {
+        return end(Duration.ZERO, true, true, reason);
+    }
+
+    /** Begins the lease anew, from now, for as long as it was. */
+    public Mono<Boolean> extend() {
+        return extend(options.lease());
+    }
+
+    /**
+     * Begins the lease anew, from now.
+     *
+     * @param lease for how long; 100 ms to 12 h
+     * @return false: the lease was not held any more; it is never revived
+     */
+    public Mono<Boolean> extend(Duration lease) {
+        String profile = options.mutate().lease(lease).build().profile();
+        return Mono.defer(() -> {
+            Mono<Boolean> before = extending.get();
+            Mono<Boolean> next = before.onErrorReturn(true)
+                    .flatMap(done -> leases.extend(receipt.get(), profile))
+                    .map(this::renewed)
+                    .cache();
+            return extending.compareAndSet(before, next) ? next : extend(lease);
+        });
+    }
+
+    /** When the present lease was taken or extended, by {@link System#nanoTime()}. */
+    long leasedNanos() {
+        return leasedNanos;
+    }
+
+    /** The receipt when no extension is under way. */
+    Mono<Receipt> settled() {
+        return Mono.defer(() -> extending.get().onErrorReturn(true).map(done -> receipt.get()));
+    }
+
+    private boolean renewed(Receipt renewed) {
+        if (renewed.equals(Receipt.GONE)) {
+            return false;
+        }
+        receipt.set(renewed);
+        leasedNanos = System.nanoTime();
+        return true;
+    }
+
+    private Mono<Boolean> end(Duration delay, boolean counted, boolean bury, String reason) {
+        return settled()
+                .flatMap(held -> leases.end(
+                        new Leases.Return(held, delay, counted, bury, reason, java.util.List.of())))
+                .map(ended -> ended != Leases.Ended.GONE);
+    }
+
+    @Override
+    public String toString() {
+        return "Delivery[" + message.event() + ", attempt " + message.attempt() + ", " + receipt + "]";
+    }
+}

@@ -1,0 +1,47 @@
+package io.millrace.queue;
+
+import io.millrace.redis.LuaScript;
+import io.millrace.redis.Reply;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The scripts of {@code lua/queue}; what they take and answer is said in their headers. */
+final class QueueScripts {
+
+    static final LuaScript<Reply> DELIVER = LuaScript.repeatable("queue/deliver.lua", QueueScripts::deliverReply);
+    static final LuaScript<Reply> PULL = LuaScript.once("queue/pull.lua", QueueScripts::ok);
+    static final LuaScript<Reply> ACK = LuaScript.repeatable("queue/ack.lua", QueueScripts::ok);
+    static final LuaScript<Reply> RETURN = LuaScript.repeatable("queue/return.lua", QueueScripts::ok);
+    static final LuaScript<Reply> EXTEND = LuaScript.repeatable("queue/extend.lua", QueueScripts::ok);
+    static final LuaScript<Reply> PEEK = LuaScript.repeatable("queue/peek.lua", QueueScripts::ok);
+    static final LuaScript<Reply> FACETS = LuaScript.repeatable("queue/facets.lua", QueueScripts::ok);
+    static final LuaScript<Reply> IN_FLIGHT = LuaScript.repeatable("queue/inflight.lua", QueueScripts::ok);
+    static final LuaScript<Reply> DESTROY = LuaScript.repeatable("queue/destroy.lua", QueueScripts::ok);
+
+    private QueueScripts() {}
+
+    /** All of them, for tests that look at every script. */
+    static List<LuaScript<?>> all() {
+        return new ArrayList<>(List.of(DELIVER, PULL, ACK, RETURN, EXTEND, PEEK, FACETS, IN_FLIGHT, DESTROY));
+    }
+
+    private enum Ok {
+        OK
+    }
+
+    /** What {@code deliver.lua} says first. */
+    enum DeliverStatus {
+        OK,
+        STALE
+    }
+
+    private static Reply ok(Reply reply) {
+        reply.status(Ok.class);
+        return reply;
+    }
+
+    private static Reply deliverReply(Reply reply) {
+        reply.status(DeliverStatus.class);
+        return reply;
+    }
+}

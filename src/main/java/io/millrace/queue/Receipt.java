@@ -1,0 +1,37 @@
+package io.millrace.queue;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Proof of one lease: which kind it is and which entry. It ends with the lease; a later lease of the same message has another one.
+ *
+ * @param profile lease time and allowed attempts, {@code <ms>.<attempts>}
+ * @param entry id of the in-flight entry, {@code <ms>-<n>}
+ */
+public record Receipt(String profile, String entry) {
+
+    /** Of a lease that is not held any more. */
+    static final Receipt GONE = new Receipt("", "");
+
+    private static final Pattern FORM = Pattern.compile("(\\d{1,12}\\.\\d{1,9})\\.(\\d{1,15}-\\d{1,15})");
+
+    /**
+     * Reads what {@link #toString()} wrote.
+     *
+     * @throws IllegalArgumentException if it is no receipt
+     */
+    public static Receipt parse(String text) {
+        Matcher form = FORM.matcher(text);
+        if (!form.matches()) {
+            throw new IllegalArgumentException("\"" + text + "\" is no receipt; one looks like 30000.20.1790000000000-0");
+        }
+        return new Receipt(form.group(1), form.group(2));
+    }
+
+    /** One word, for other processes. */
+    @Override
+    public String toString() {
+        return profile + "." + entry;
+    }
+}

@@ -1,0 +1,217 @@
+package io.millrace.queue;
+
+import com.google.re2j.Pattern;
+import com.google.re2j.PatternSyntaxException;
+import io.millrace.MillraceException;
+import io.millrace.redis.LuaScript;
+import io.millrace.redis.PubSub;
+import io.millrace.redis.Redis;
+import io.millrace.redis.Reply;
+import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Mono;
+
+/**
+ * Which queues there are and what they want, kept in Redis and cached here.
+ *
+ * <p>On a single server the deliver script compares the cached version with the true one: routing is exact. In Cluster the queues
+ * are elsewhere; there the cache is renewed when a change is announced, and when it is older than {@link #CLUSTER_LAG} anyway.
+ */
+final class Registry {
+
+    /** How outdated routing can be in Cluster. */
+    static final Duration CLUSTER_LAG = Duration.ofSeconds(1);
+
+    /** How long a pattern may be, in characters. */
+    static final int MAX_PATTERN = 2_000;
+
+    /** Topics whose routes are remembered; the whole memory is dropped when it is full. */
+    private static final int MAX_REMEMBERED = 10_000;
+
+    private static final Logger log = LoggerFactory.getLogger(Registry.class);
+
+    static final LuaScript<Change> CHANGE =
+            LuaScript.repeatable("registry/change.lua", reply -> reply.status(Change.class));
+
+    static final LuaScript<Reply> LOAD = LuaScript.repeatable("registry/load.lua", reply -> reply);
+
+    private static final SecureRandom RANDOM = new SecureRandom();
+
+    private enum Change {
+        CHANGED,
+        SAME,
+        MISSING
+    }
+
+    /** A queue and its compiled pattern. */
+    record Route(Registration registration, Pattern pattern, Unit unit) {}
+
+    /** All routes at one version. */
+    static final class Routes {
+
+        private final byte[] version;
+        private final List<Route> all;
+        private final long loadedNanos;
+        private final ConcurrentMap<String, List<Route>> remembered = new ConcurrentHashMap<>();
+
+        Routes(byte[] version, List<Route> all, long loadedNanos) {
+            this.version = version;
+            this.all = all;
+            this.loadedNanos = loadedNanos;
+        }
+
+        byte[] version() {
+            return version;
+        }
+
+        List<Route> all() {
+            return all;
+        }
+
+        /** The queues that want a topic. */
+        List<Route> matching(String topic) {
+            List<Route> known = remembered.get(topic);
+            if (known != null) {
+                return known;
+            }
+            List<Route> matching = new ArrayList<>();
+            for (Route route : all) {
+                if (route.pattern().matches(topic)) {
+                    matching.add(route);
+                }
+            }
+            if (remembered.size() >= MAX_REMEMBERED) {
+                remembered.clear();
+            }
+            List<Route> result = List.copyOf(matching);
+            remembered.put(topic, result);
+            return result;
+        }
+    }
+
+    private final Redis redis;
+    private final byte[] queuesKey;
+    private final byte[] versionKey;
+    private final byte[] channel;
+    private volatile @Nullable Routes routes;
+    private volatile PubSub.@Nullable Attachment announcements;
+
+    Registry(Redis redis) {
+        this.redis = redis;
+        this.queuesKey = redis.keys().single("registry", "queues");
+        this.versionKey = redis.keys().single("registry", "version");
+        this.channel = redis.keys().signalChannel("registry", "changed");
+    }
+
+    byte[] versionKey() {
+        return versionKey;
+    }
+
+    Mono<Void> register(String queue, String pattern) {
+        return Mono.defer(() -> {
+            Unit.of(redis.keys(), queue);
+            compile(queue, pattern);
+            return change(queue, pattern).then();
+        });
+    }
+
+    Mono<Boolean> unregister(String queue) {
+        return change(queue, null).map(change -> change == Change.CHANGED);
+    }
+
+    /** The routes as they are cached, or as they are in Redis when the cache is empty or too old. */
+    Mono<Routes> routes() {
+        Routes cached = routes;
+        boolean usable = cached != null
+                && (!redis.isCluster() || System.nanoTime() - cached.loadedNanos < CLUSTER_LAG.toNanos());
+        return usable ? Mono.just(cached) : reload();
+    }
+
+    /** The routes as they are in Redis now. */
+    Mono<Routes> reload() {
+        return redis.run(LOAD, List.of(queuesKey, versionKey), List.of()).map(this::read).doOnNext(loaded -> {
+            routes = loaded;
+            followAnnouncements();
+        });
+    }
+
+    void close() {
+        PubSub.Attachment attachment = announcements;
+        if (attachment != null) {
+            attachment.close();
+        }
+    }
+
+    private Mono<Change> change(String queue, @Nullable String pattern) {
+        return Mono.defer(() -> {
+            List<byte[]> args = new ArrayList<>(List.of(channel, newVersion(), bytes(queue)));
+            if (pattern != null) {
+                args.add(bytes(pattern));
+            }
+            return redis.run(CHANGE, List.of(queuesKey, versionKey), args).doOnNext(done -> routes = null);
+        });
+    }
+
+    private Routes read(Reply reply) {
+        List<Route> all = new ArrayList<>();
+        for (int i = 2; i + 1 < reply.size(); i += 2) {
+            String queue = reply.text(i);
+            String pattern = reply.text(i + 1);
+            try {
+                all.add(new Route(
+                        new Registration(queue, pattern), compile(queue, pattern), Unit.of(redis.keys(), queue)));
+            } catch (MillraceException | IllegalArgumentException e) {
+                // Written by something else than us: it must not keep the other queues from their messages.
+                log.warn("the registration of queue \"{}\" is left out: {}", queue, e.getMessage());
+            }
+        }
+        all.sort(Comparator.comparing(route -> route.registration().queue()));
+        return new Routes(reply.bytes(1), List.copyOf(all), System.nanoTime());
+    }
+
+    private void followAnnouncements() {
+        if (redis.isCluster() && announcements == null) {
+            synchronized (this) {
+                if (announcements == null) {
+                    announcements = redis.pubSub().attach(channel, false, signal -> routes = null);
+                }
+            }
+        }
+    }
+
+    private static Pattern compile(String queue, String pattern) {
+        if (pattern.length() > MAX_PATTERN) {
+            throw new MillraceException("the pattern of queue \"" + queue + "\" has " + pattern.length()
+                    + " characters, more than " + MAX_PATTERN);
+        }
+        try {
+            return Pattern.compile(pattern, Pattern.DOTALL);
+        } catch (PatternSyntaxException e) {
+            throw new MillraceException(
+                    "the pattern of queue \"" + queue + "\" is no regular expression (RE2 syntax): " + e.getMessage()
+                            + "; it must match a whole topic, environment:type:name",
+                    false,
+                    e);
+        }
+    }
+
+    private static byte[] newVersion() {
+        byte[] bits = new byte[12];
+        RANDOM.nextBytes(bits);
+        return bytes(HexFormat.of().formatHex(bits));
+    }
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+}

@@ -1,0 +1,22 @@
+package io.millrace.queue;
+
+import io.millrace.redis.Keys;
+
+/**
+ * Where a queue is kept: the prefix of its keys, and the channel on which idle readers are woken.
+ *
+ * @param queue the queue's name
+ * @param prefix of all its keys; they share its slot
+ * @param wake channel
+ */
+record Unit(String queue, byte[] prefix, byte[] wake) {
+
+    private static final String KIND = "queue";
+
+    static Unit of(Keys keys, String queue) {
+        if (queue.isEmpty()) {
+            throw new IllegalArgumentException("a queue needs a name; it was empty");
+        }
+        return new Unit(queue, keys.unit(KIND, queue, 0), keys.signalChannel(KIND, queue));
+    }
+}
