@@ -20,7 +20,8 @@ public final class BlockHoundExtension implements BeforeAllCallback {
 
         static {
             BlockHound.builder()
-                    // Reactor, Netty and others mark their threads and name their own exceptions, found by ServiceLoader.
+                    // Reactor, Netty and others mark their threads and name their own exceptions, found by
+                    // ServiceLoader.
                     .loadIntegrations()
 
                     // Lettuce guards the buffer of a connection with a lock that is held for the length of an enqueue.
