@@ -5,7 +5,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 import reactor.blockhound.BlockHound;
 
 /**
- * Fails any test in which a non-blocking thread (Reactor's parallel and single schedulers, Netty's and Lettuce's event
+ * Fails any test in which a non-blocking thread (Reactor's parallel and single schedulers, Netty's and so Lettuce's event
  * loops) blocks. Registered for every test through {@code META-INF/services}; the JVM is instrumented once and stays so.
  */
 public final class BlockHoundExtension implements BeforeAllCallback {
@@ -19,8 +19,22 @@ public final class BlockHoundExtension implements BeforeAllCallback {
     private static final class Installed {
 
         static {
-            // Integrations of Reactor, Reactor Netty and Netty are found by ServiceLoader; they mark their threads.
-            BlockHound.builder().loadIntegrations().install();
+            BlockHound.builder()
+                    // Reactor, Netty and others mark their threads and name their own exceptions, found by
+                    // ServiceLoader.
+                    .loadIntegrations()
+
+                    // Lettuce guards the buffer of a connection with a lock that is held for the length of an enqueue.
+                    // Reported in there, the error leaves the lock taken and the connection hangs for ever.
+                    .allowBlockingCallsInside("io.lettuce.core.protocol.SharedLock", "incrementWriters")
+                    .allowBlockingCallsInside("io.lettuce.core.protocol.SharedLock", "doExclusive")
+
+                    // Tests log to the console, synchronously and seldom. The server logs through its own settings.
+                    .allowBlockingCallsInside("ch.qos.logback.classic.Logger", "callAppenders")
+
+                    // Reads /dev/urandom, which never waits. UUID.randomUUID() and SecureRandom end up here.
+                    .allowBlockingCallsInside("sun.security.provider.NativePRNG$RandomIO", "implNextBytes")
+                    .install();
         }
 
         static void once() {}
