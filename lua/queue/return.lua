@@ -3,7 +3,7 @@
   ARGV[1]  wake channel
   ARGV     then six each: lease profile, entry id, delay in ms (0: at once), "1" if the attempt counts as used or "0" if nobody saw
            the message, "1" to bury it as a dead letter, reason; and a seventh: comma separated places from 1 of the messages this
-           is about, the others of the lease are acknowledged; empty for all
+           is about, the others of the lease are acknowledged, or with a "!" in front go back as if never seen; empty for all
   Returns  {"OK", word, ...} a word a lease: "BACK", "LATER", "DEAD" (the last message's fate), or "GONE" when it was not held any more.
   Flags    allow-oom
   Twice    a repeated call answers GONE and changes nothing. Clock: TIME. Cost: 4 to 6 calls a message. ]]
@@ -23,6 +23,7 @@ for i = 2, #ARGV, 7 do
       chosen = {}
       for place in string.gmatch(places, '%d+') do chosen[tonumber(place)] = true end
     end
+    local rest_back = string.sub(places, 1, 1) == '!'
     local due = delay > 0 and now_ms() + delay or nil
     call('XDEL', stream, id)
     local list = entry[2]
@@ -30,6 +31,8 @@ for i = 2, #ARGV, 7 do
       local place = (j + 1) / 2
       if not chosen or chosen[place] then
         word = end_lease(unit, wake, id, place, list[j], list[j + 1], max_attempts, counted, due, reason, bury)
+      elseif rest_back then
+        end_lease(unit, wake, id, place, list[j], list[j + 1], max_attempts, false, nil, '', false)
       end
     end
   end

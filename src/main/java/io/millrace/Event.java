@@ -120,8 +120,7 @@ public final class Event {
 
     /** The same event at another time, kept to the millisecond. */
     public Event withTime(Instant newTime) {
-        return new Event(
-                environment, type, name, id, newTime.truncatedTo(ChronoUnit.MILLIS), data, attributes);
+        return new Event(environment, type, name, id, newTime.truncatedTo(ChronoUnit.MILLIS), data, attributes);
     }
 
     /** Whose fact it is; the facet it waits in. */
@@ -212,7 +211,8 @@ public final class Event {
                         && i + 1 < value.length()
                         && Character.isLowSurrogate(value.charAt(i + 1));
                 if (!pair) {
-                    throw new MalformedEventException(field + " is not legal Unicode: unpaired surrogate at position " + i);
+                    throw new MalformedEventException(
+                            field + " is not legal Unicode: unpaired surrogate at position " + i);
                 }
                 i++;
             }

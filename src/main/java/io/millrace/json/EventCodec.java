@@ -62,7 +62,8 @@ public final class EventCodec {
                 generator.writeName("data");
                 Json.write(generator, data);
             }
-            for (Map.Entry<String, @Nullable Object> attribute : event.attributes().entrySet()) {
+            for (Map.Entry<String, @Nullable Object> attribute :
+                    event.attributes().entrySet()) {
                 generator.writeName(attribute.getKey());
                 Json.write(generator, attribute.getValue());
             }
@@ -141,7 +142,8 @@ public final class EventCodec {
     }
 
     private static String time(Instant time) {
-        String text = time.toString(); // "…:07Z" or "…:07.250Z": the former gets its milliseconds, so that all look alike
+        String text =
+                time.toString(); // "…:07Z" or "…:07.250Z": the former gets its milliseconds, so that all look alike
         return text.length() > 4 && text.charAt(text.length() - 4) == ':' ? text.replace("Z", ".000Z") : text;
     }
 
@@ -159,8 +161,8 @@ public final class EventCodec {
 
         void take(String field, JsonParser parser) {
             switch (field) {
-                case "environment", "environment_id" -> environment = once(
-                        "environment (or its alias environment_id)", environment, text(field, parser));
+                case "environment", "environment_id" ->
+                    environment = once("environment (or its alias environment_id)", environment, text(field, parser));
                 case "type" -> type = once(field, type, text(field, parser));
                 case "name" -> name = once(field, name, text(field, parser));
                 case "id" -> id = once(field, id, text(field, parser));
@@ -180,8 +182,8 @@ public final class EventCodec {
         }
 
         Event event() {
-            Event event = Event.of(
-                    required("environment", environment), required("type", type), required("name", name));
+            Event event =
+                    Event.of(required("environment", environment), required("type", type), required("name", name));
             if (id != null) {
                 event = event.withId(id);
             }
@@ -253,7 +255,9 @@ public final class EventCodec {
         private static String shown(JsonParser parser) {
             JsonToken token = parser.currentToken();
             if (token == JsonToken.START_OBJECT || token == JsonToken.START_ARRAY || token == JsonToken.VALUE_NULL) {
-                return token == JsonToken.VALUE_NULL ? "null" : "an " + (token == JsonToken.START_ARRAY ? "array" : "object");
+                return token == JsonToken.VALUE_NULL
+                        ? "null"
+                        : "an " + (token == JsonToken.START_ARRAY ? "array" : "object");
             }
             String text = parser.getString();
             return '"' + (text.length() > 40 ? text.substring(0, 40) + "…" : text) + '"';

@@ -163,7 +163,8 @@ public final class Json {
     static MalformedEventException malformed(JacksonException e) {
         String where = e.getLocation() == null
                 ? ""
-                : " at line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr();
+                : " at line " + e.getLocation().getLineNr() + ", column "
+                        + e.getLocation().getColumnNr();
         return new MalformedEventException("not JSON" + where + ": " + e.getOriginalMessage(), e);
     }
 

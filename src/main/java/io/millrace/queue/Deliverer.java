@@ -26,6 +26,9 @@ final class Deliverer {
     static final int MAX_BATCH = 64;
     static final int MAX_IN_FLIGHT = 32;
 
+    /** How many events one round trip carries that the caller himself put together. */
+    static final int MAX_EXPLICIT_BATCH = 100;
+
     /** Digits of the time in front of a stored event. */
     static final int TIME_DIGITS = 13;
 
@@ -72,7 +75,8 @@ final class Deliverer {
                 }
                 if (stale >= MAX_STALE) {
                     return Mono.error(new MillraceException(
-                            "registrations changed " + MAX_STALE + " times while these events were delivered; try again",
+                            "registrations changed " + MAX_STALE
+                                    + " times while these events were delivered; try again",
                             true,
                             null));
                 }
@@ -103,7 +107,8 @@ final class Deliverer {
     private Mono<Void> publish(Batch batch) {
         return Flux.range(0, batch.events.size())
                 .filter(i -> batch.failures[i] == null)
-                .flatMap(i -> redis.call("PUBLISH", batch.channel(i), batch.json(i)).onErrorResume(away -> Mono.empty()))
+                .flatMap(i ->
+                        redis.call("PUBLISH", batch.channel(i), batch.json(i)).onErrorResume(away -> Mono.empty()))
                 .then();
     }
 
@@ -222,8 +227,7 @@ final class Deliverer {
             for (int i = 0; i < events.size(); i++) {
                 queues.add(new ArrayList<>(2));
             }
-            parts.forEach(part ->
-                    part.events.forEach(event -> queues.get(event).add(part.unit.queue())));
+            parts.forEach(part -> part.events.forEach(event -> queues.get(event).add(part.unit.queue())));
             List<Outcome<Delivered>> outcomes = new ArrayList<>();
             for (int i = 0; i < events.size(); i++) {
                 outcomes.add(

@@ -1,7 +1,8 @@
 package io.millrace.queue;
 
+import io.millrace.Event;
 import java.time.Duration;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 import reactor.core.publisher.Mono;
 
 /**
@@ -16,13 +17,13 @@ public final class Delivery {
     private final Message message;
     private final Leases leases;
     private final LeaseOptions options;
-    private final AtomicReference<Receipt> receipt;
-    private final AtomicReference<Mono<Boolean>> extending = new AtomicReference<>(Mono.just(true));
+    private volatile Receipt receipt;
+    private volatile Mono<Boolean> extending = Mono.just(true);
     private volatile long leasedNanos = System.nanoTime();
 
     Delivery(Message message, Receipt receipt, Leases leases, LeaseOptions options) {
         this.message = message;
-        this.receipt = new AtomicReference<>(receipt);
+        this.receipt = receipt;
         this.leases = leases;
         this.options = options;
     }
@@ -33,13 +34,13 @@ public final class Delivery {
     }
 
     /** The event of the message. */
-    public io.millrace.Event event() {
+    public Event event() {
         return message.event();
     }
 
     /** Proof of the lease as it is now; an extension changes it. */
     public Receipt receipt() {
-        return receipt.get();
+        return receipt;
     }
 
     /**
@@ -68,17 +69,17 @@ public final class Delivery {
 
     /** As {@link #nack(Duration)}, with a reason for the dead letter it may become. */
     public Mono<Boolean> nack(Duration delay, String reason) {
-        return end(delay, true, false, reason);
+        return end(held -> Leases.Return.all(held, delay, reason));
     }
 
     /** Gives the message back as if it had never been handed out. */
     public Mono<Boolean> release() {
-        return end(Duration.ZERO, false, false, "");
+        return end(Leases.Return::untouched);
     }
 
     /** Makes the message a dead letter at once. */
     public Mono<Boolean> bury(String reason) {
-        return end(Duration.ZERO, true, true, reason);
+        return end(held -> Leases.Return.dead(held, reason));
     }
 
     /** Begins the lease anew, from now, for as long as it was. */
@@ -94,14 +95,17 @@ public final class Delivery {
      */
     public Mono<Boolean> extend(Duration lease) {
         String profile = options.mutate().lease(lease).build().profile();
-        return Mono.defer(() -> {
-            Mono<Boolean> before = extending.get();
-            Mono<Boolean> next = before.onErrorReturn(true)
-                    .flatMap(done -> leases.extend(receipt.get(), profile))
-                    .map(this::renewed)
-                    .cache();
-            return extending.compareAndSet(before, next) ? next : extend(lease);
-        });
+        return Mono.defer(() -> extendNext(profile));
+    }
+
+    private synchronized Mono<Boolean> extendNext(String profile) {
+        Mono<Boolean> next = extending
+                .onErrorReturn(true)
+                .flatMap(done -> leases.extend(receipt, profile))
+                .map(this::renewed)
+                .cache();
+        extending = next;
+        return next;
     }
 
     /** When the present lease was taken or extended, by {@link System#nanoTime()}. */
@@ -111,23 +115,20 @@ public final class Delivery {
 
     /** The receipt when no extension is under way. */
     Mono<Receipt> settled() {
-        return Mono.defer(() -> extending.get().onErrorReturn(true).map(done -> receipt.get()));
+        return Mono.defer(() -> extending.onErrorReturn(true).map(done -> receipt));
     }
 
     private boolean renewed(Receipt renewed) {
         if (renewed.equals(Receipt.GONE)) {
             return false;
         }
-        receipt.set(renewed);
+        receipt = renewed;
         leasedNanos = System.nanoTime();
         return true;
     }
 
-    private Mono<Boolean> end(Duration delay, boolean counted, boolean bury, String reason) {
-        return settled()
-                .flatMap(held -> leases.end(
-                        new Leases.Return(held, delay, counted, bury, reason, java.util.List.of())))
-                .map(ended -> ended != Leases.Ended.GONE);
+    private Mono<Boolean> end(Function<Receipt, Leases.Return> how) {
+        return settled().map(how).flatMap(leases::end).map(ended -> ended != Leases.Ended.GONE);
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import reactor.core.publisher.Mono;
 
 /**
@@ -51,12 +52,12 @@ public final class DeliveryBatch {
             return ack();
         }
         for (int position : failed) {
-            java.util.Objects.checkIndex(position, messages.size());
+            Objects.checkIndex(position, messages.size());
         }
         List<Integer> places = failed.stream().map(position -> position + 1).toList();
         return lease.settled()
                 .flatMap(held -> leases.end(
-                        new Leases.Return(held, delay, true, false, "given back by its consumer", places)))
+                        new Leases.Return(held, delay, true, false, "given back by its consumer", places, true)))
                 .map(ended -> ended != Leases.Ended.GONE);
     }
 

@@ -47,7 +47,11 @@ public final class LeaseOptions {
 
     /** A builder with these values. */
     public Builder mutate() {
-        return builder().lease(lease).maxAttempts(maxAttempts).batchSize(batchSize).pollInterval(pollInterval);
+        return builder()
+                .lease(lease)
+                .maxAttempts(maxAttempts)
+                .batchSize(batchSize)
+                .pollInterval(pollInterval);
     }
 
     /** How long a message stays with whom it was handed to. */

@@ -41,12 +41,33 @@ final class Leases {
      * @param counted whether the attempt counts as used
      * @param bury whether it becomes a dead letter at once
      * @param reason for the dead letter
-     * @param places of a batch, from 1; the others are acknowledged; empty for all
+     * @param places of a batch, from 1; empty for all
+     * @param others whether the others of the batch are acknowledged; else they go back as if never seen
      */
-    record Return(Receipt receipt, Duration delay, boolean counted, boolean bury, String reason, List<Integer> places) {
+    record Return(
+            Receipt receipt,
+            Duration delay,
+            boolean counted,
+            boolean bury,
+            String reason,
+            List<Integer> places,
+            boolean others) {
+
+        static Return all(Receipt receipt, Duration delay, String reason) {
+            return new Return(receipt, delay, true, false, reason, List.of(), true);
+        }
 
         static Return untouched(Receipt receipt) {
-            return new Return(receipt, Duration.ZERO, false, false, "", List.of());
+            return new Return(receipt, Duration.ZERO, false, false, "", List.of(), true);
+        }
+
+        static Return dead(Receipt receipt, String reason) {
+            return new Return(receipt, Duration.ZERO, true, true, reason, List.of(), true);
+        }
+
+        private String chosen() {
+            String list = String.join(",", places.stream().map(String::valueOf).toList());
+            return others || places.isEmpty() ? list : "!" + list;
         }
     }
 
@@ -73,10 +94,12 @@ final class Leases {
 
     /** Acknowledges for somebody who does not wait for the answer. */
     void acknowledgeLater(Receipt receipt) {
-        acks.post(receipt, error -> log.warn(
-                "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
-                unit.queue(),
-                error.getMessage()));
+        acks.post(
+                receipt,
+                error -> log.warn(
+                        "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
+                        unit.queue(),
+                        error.getMessage()));
     }
 
     Mono<Ended> end(Return lease) {
@@ -85,10 +108,17 @@ final class Leases {
 
     /** Gives back what nobody has seen. */
     void giveBack(Receipt receipt) {
-        returns.post(Return.untouched(receipt), error -> log.warn(
-                "giving back a message of queue \"{}\" failed; it comes again when its lease ends: {}",
-                unit.queue(),
-                error.getMessage()));
+        endLater(Return.untouched(receipt));
+    }
+
+    /** Ends a lease for somebody who does not wait for the answer. */
+    void endLater(Return lease) {
+        returns.post(
+                lease,
+                error -> log.warn(
+                        "giving back a message of queue \"{}\" failed; it comes again when its lease ends: {}",
+                        unit.queue(),
+                        error.getMessage()));
     }
 
     /** The new receipt; {@link Receipt#GONE} when the lease was not held any more. */
@@ -116,8 +146,7 @@ final class Leases {
             args.add(bytes(lease.counted() ? "1" : "0"));
             args.add(bytes(lease.bury() ? "1" : "0"));
             args.add(bytes(lease.reason()));
-            args.add(bytes(String.join(
-                    ",", lease.places().stream().map(String::valueOf).toList())));
+            args.add(bytes(lease.chosen()));
         }
         return redis.run(QueueScripts.RETURN, List.of(unit.prefix()), args)
                 .map(reply -> outcomes(reply, i -> new Outcome.Done<>(reply.word(i, Ended.class))));

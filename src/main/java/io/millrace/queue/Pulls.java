@@ -64,7 +64,7 @@ final class Pulls {
                     Message message = Elements.message(unit.queue(), reply, i + 1);
                     deliveries.add(new Delivery(message, receipt, leases, options));
                 } catch (MalformedEventException e) {
-                    bury(receipt, e, List.of());
+                    bury(receipt, e, 1);
                 }
             }
             return new Pulled<>(deliveries, reply.number(1), (int) reply.number(2));
@@ -80,22 +80,25 @@ final class Pulls {
                 try {
                     messages.add(Elements.message(unit.queue(), reply, i));
                 } catch (MalformedEventException e) {
-                    // One that cannot be read ends the lease of all: it is buried, the others come again with the next pull.
+                    // One that cannot be read ends the lease of all: it is buried, the others come again with the next
+                    // pull.
                     bury(receipt, e, i - 3);
                     return new Pulled<DeliveryBatch>(List.of(), 0, (int) reply.number(2));
                 }
             }
-            List<DeliveryBatch> batches = messages.isEmpty()
-                    ? List.of()
-                    : List.of(new DeliveryBatch(messages, receipt, leases, options));
+            List<DeliveryBatch> batches =
+                    messages.isEmpty() ? List.of() : List.of(new DeliveryBatch(messages, receipt, leases, options));
             return new Pulled<>(batches, reply.number(1), (int) reply.number(2));
         });
     }
 
-    private void bury(Receipt receipt, MalformedEventException error, List<Integer> places) {
-        log.warn("queue \"{}\" holds something that is no event; it becomes a dead letter: {}",
-                unit.queue(), error.getMessage());
-        leases.bury(receipt, String.valueOf(error.getMessage()), places);
+    private void bury(Receipt receipt, MalformedEventException error, int place) {
+        log.warn(
+                "queue \"{}\" holds something that is no event; it becomes a dead letter: {}",
+                unit.queue(),
+                error.getMessage());
+        leases.endLater(new Leases.Return(
+                receipt, Duration.ZERO, true, true, String.valueOf(error.getMessage()), List.of(place), false));
     }
 
     private Mono<Reply> run(int n, byte[] mode, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {

@@ -16,13 +16,16 @@ final class QueueScripts {
     static final LuaScript<Reply> PEEK = LuaScript.repeatable("queue/peek.lua", QueueScripts::ok);
     static final LuaScript<Reply> FACETS = LuaScript.repeatable("queue/facets.lua", QueueScripts::ok);
     static final LuaScript<Reply> IN_FLIGHT = LuaScript.repeatable("queue/inflight.lua", QueueScripts::ok);
+    static final LuaScript<Reply> DEAD = LuaScript.repeatable("queue/dead.lua", QueueScripts::ok);
+    static final LuaScript<Reply> DOCTOR = LuaScript.repeatable("queue/doctor.lua", QueueScripts::ok);
     static final LuaScript<Reply> DESTROY = LuaScript.repeatable("queue/destroy.lua", QueueScripts::ok);
 
     private QueueScripts() {}
 
     /** All of them, for tests that look at every script. */
     static List<LuaScript<?>> all() {
-        return new ArrayList<>(List.of(DELIVER, PULL, ACK, RETURN, EXTEND, PEEK, FACETS, IN_FLIGHT, DESTROY));
+        return new ArrayList<>(
+                List.of(DELIVER, PULL, ACK, RETURN, EXTEND, PEEK, FACETS, IN_FLIGHT, DEAD, DOCTOR, DESTROY));
     }
 
     private enum Ok {

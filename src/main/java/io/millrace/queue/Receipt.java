@@ -24,7 +24,8 @@ public record Receipt(String profile, String entry) {
     public static Receipt parse(String text) {
         Matcher form = FORM.matcher(text);
         if (!form.matches()) {
-            throw new IllegalArgumentException("\"" + text + "\" is no receipt; one looks like 30000.20.1790000000000-0");
+            throw new IllegalArgumentException(
+                    "\"" + text + "\" is no receipt; one looks like 30000.20.1790000000000-0");
         }
         return new Receipt(form.group(1), form.group(2));
     }

@@ -132,17 +132,20 @@ final class Registry {
     /** The routes as they are cached, or as they are in Redis when the cache is empty or too old. */
     Mono<Routes> routes() {
         Routes cached = routes;
-        boolean usable = cached != null
-                && (!redis.isCluster() || System.nanoTime() - cached.loadedNanos < CLUSTER_LAG.toNanos());
-        return usable ? Mono.just(cached) : reload();
+        if (cached == null || (redis.isCluster() && System.nanoTime() - cached.loadedNanos > CLUSTER_LAG.toNanos())) {
+            return reload();
+        }
+        return Mono.just(cached);
     }
 
     /** The routes as they are in Redis now. */
     Mono<Routes> reload() {
-        return redis.run(LOAD, List.of(queuesKey, versionKey), List.of()).map(this::read).doOnNext(loaded -> {
-            routes = loaded;
-            followAnnouncements();
-        });
+        return redis.run(LOAD, List.of(queuesKey, versionKey), List.of())
+                .map(this::read)
+                .doOnNext(loaded -> {
+                    routes = loaded;
+                    followAnnouncements();
+                });
     }
 
     void close() {

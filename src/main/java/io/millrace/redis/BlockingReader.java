@@ -29,6 +29,7 @@ public final class BlockingReader {
 
     /** Closes the connection. */
     public Mono<Void> close() {
-        return Mono.fromCompletionStage((CompletionStage<Void>) connection.control().closeAsync());
+        return Mono.fromCompletionStage(
+                (CompletionStage<Void>) connection.control().closeAsync());
     }
 }

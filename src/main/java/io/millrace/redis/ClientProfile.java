@@ -29,8 +29,7 @@ final class ClientProfile {
 
     static ClientResources resources() {
         return ClientResources.builder()
-                .reconnectDelay(Delay.fullJitter(
-                        Duration.ofMillis(10), MAX_RECONNECT_DELAY, 10, TimeUnit.MILLISECONDS))
+                .reconnectDelay(Delay.fullJitter(Duration.ofMillis(10), MAX_RECONNECT_DELAY, 10, TimeUnit.MILLISECONDS))
                 .nettyCustomizer(new NettyCustomizer() {
                     @Override
                     public void afterChannelInitialized(Channel channel) {

@@ -42,6 +42,7 @@ final class DeadConnectionGuard extends IdleStateHandler {
     }
 
     @Override
+    @SuppressWarnings("FutureReturnValueIgnored") // whether closing or asking works shows in what comes, or does not
     protected void channelIdle(ChannelHandlerContext context, IdleStateEvent event) {
         quiet++;
         if (quiet >= CHANCES) {

@@ -93,7 +93,8 @@ final class Driver {
 
     Mono<StatefulRedisPubSubConnection<byte[], byte[]>> connectPubSub() {
         if (client instanceof RedisClusterClient cluster) {
-            return stage(() -> cluster.connectPubSubAsync(ByteArrayCodec.INSTANCE)).map(open -> open);
+            return stage(() -> cluster.connectPubSubAsync(ByteArrayCodec.INSTANCE))
+                    .map(open -> open);
         }
         RedisClient single = (RedisClient) client;
         return address == null
@@ -106,8 +107,8 @@ final class Driver {
             return Mono.empty();
         }
         return stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS))
-                .then(Mono.fromRunnable(() -> resources.shutdown(0, 2, TimeUnit.SECONDS)))
-                .then();
+                .then(Mono.create(
+                        sink -> resources.shutdown(0, 2, TimeUnit.SECONDS).addListener(done -> sink.success())));
     }
 
     /**
@@ -117,7 +118,7 @@ final class Driver {
     private static Mono<Void> warmed(StatefulRedisClusterConnection<byte[], byte[]> open) {
         return Flux.fromIterable(open.getPartitions())
                 .filter(node -> node.getRole().isUpstream() && !node.getSlots().isEmpty())
-                .flatMap(node -> stage(() -> open.getConnectionAsync(node.getNodeId())))
+                .flatMap(node -> Mono.fromFuture(() -> open.getConnectionAsync(node.getNodeId())))
                 .onErrorComplete() // a node that is away is found out by the first command to it
                 .then();
     }

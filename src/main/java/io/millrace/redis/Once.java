@@ -10,7 +10,6 @@ final class Once {
     private Once() {}
 
     static <T> Mono<T> of(Supplier<Mono<T>> make) {
-        return Mono.defer(make)
-                .cache(value -> Duration.ofDays(36_500), error -> Duration.ZERO, () -> Duration.ZERO);
+        return Mono.defer(make).cache(value -> Duration.ofDays(36_500), error -> Duration.ZERO, () -> Duration.ZERO);
     }
 }

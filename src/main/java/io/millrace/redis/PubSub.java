@@ -62,8 +62,14 @@ public final class PubSub {
 
     private record Topic(ByteBuffer name, boolean pattern) {
 
+        static Topic of(byte[] name, boolean pattern) {
+            return new Topic(ByteBuffer.wrap(name), pattern);
+        }
+
         byte[] bytes() {
-            return name.array();
+            byte[] bytes = new byte[name.remaining()];
+            name.duplicate().get(bytes);
+            return bytes;
         }
     }
 
@@ -100,14 +106,15 @@ public final class PubSub {
      * @param callback is called on the connection's event loop: it must return at once
      */
     public Attachment attach(byte[] channel, boolean pattern, Consumer<Signal> callback) {
-        Topic topic = new Topic(ByteBuffer.wrap(channel), pattern);
-        Consumer<Signal> own = callback::accept; // told apart from another attachment of the same callback
+        Topic topic = Topic.of(channel, pattern);
+        Consumer<Signal> own = signal -> callback.accept(signal); // not the same as another attachment of this callback
         listeners.compute(topic, (key, known) -> {
             List<Consumer<Signal>> all = known == null ? new CopyOnWriteArrayList<>() : known;
             all.add(own);
             return all;
         });
-        // A SUBSCRIBE to what is subscribed is answered all the same: that is how later listeners learn that they are heard.
+        // A SUBSCRIBE to what is subscribed is answered all the same: that is how later listeners learn that they are
+        // heard.
         connection
                 .flatMap(open -> topic.pattern()
                         ? open.reactive().psubscribe(topic.bytes())
@@ -165,12 +172,12 @@ public final class PubSub {
         open.addListener(new RedisPubSubAdapter<>() {
             @Override
             public void message(byte[] channel, byte[] body) {
-                dispatch(new Topic(ByteBuffer.wrap(channel), false), channel, body);
+                dispatch(Topic.of(channel, false), channel, body);
             }
 
             @Override
             public void message(byte[] pattern, byte[] channel, byte[] body) {
-                dispatch(new Topic(ByteBuffer.wrap(pattern), true), channel, body);
+                dispatch(Topic.of(pattern, true), channel, body);
             }
         });
         open.addListener(new RedisConnectionStateListener() {

@@ -44,7 +44,8 @@ public final class Redis {
         this.driver = driver;
         this.keys = new Keys(namespace);
         this.cluster = driver.isCluster();
-        this.worker = Schedulers.newParallel("millrace", Math.max(2, Runtime.getRuntime().availableProcessors()), true);
+        this.worker = Schedulers.newParallel(
+                "millrace", Math.max(2, Runtime.getRuntime().availableProcessors()), true);
         this.connecting = Once.of(() -> driver.connect().doOnNext(open -> connection = open));
         this.pubSub = new PubSub(driver::connectPubSub, worker);
         this.clock = new ServerClock();
@@ -136,9 +137,10 @@ public final class Redis {
     /** Closes what was opened here. What is waiting for an answer fails. */
     public Mono<Void> close() {
         return Mono.defer(() -> {
-            clockwork.dispose();
-            return driver.close();
-        }).doFinally(end -> worker.dispose());
+                    clockwork.dispose();
+                    return driver.close();
+                })
+                .doFinally(end -> worker.dispose());
     }
 
     private Mono<RedisClusterReactiveCommands<byte[], byte[]>> connected() {
@@ -155,7 +157,9 @@ public final class Redis {
                 .onErrorResume(
                         RedisNoScriptException.class,
                         unknown -> dispatch(
-                                commands, CommandType.EVAL, arguments(script.source().textBytes(), keys, args)));
+                                commands,
+                                CommandType.EVAL,
+                                arguments(script.source().textBytes(), keys, args)));
     }
 
     private static Retry lostAnswers() {

@@ -51,12 +51,17 @@ public final class RedisErrors {
             Map.entry("MASTERDOWN", new Row(Recovery.RETRY, "the replica lost its master")),
             Map.entry("UNBLOCKED", new Row(Recovery.RETRY, "a blocking read was ended by a change of role")),
             Map.entry("NOREPLICAS", new Row(Recovery.FAIL, "too few replicas in step; see min-replicas-to-write")),
-            Map.entry("MISCONF", new Row(Recovery.FAIL, "the server cannot save to disk and refuses writes; see its log")),
+            Map.entry(
+                    "MISCONF",
+                    new Row(Recovery.FAIL, "the server cannot save to disk and refuses writes; see its log")),
             Map.entry("OOM", new Row(Recovery.FAIL, "memory is full; drain queues or raise maxmemory")),
             Map.entry("NOAUTH", new Row(Recovery.FAIL, "credentials are needed; give user and password in the URL")),
             Map.entry("WRONGPASS", new Row(Recovery.FAIL, "user or password is wrong")),
-            Map.entry("NOPERM", new Row(Recovery.FAIL, "the user may not do this; run doctor for the ACL line it needs")),
-            Map.entry("WRONGTYPE", new Row(Recovery.FAIL, "a key of this namespace holds something else; use another namespace")),
+            Map.entry(
+                    "NOPERM", new Row(Recovery.FAIL, "the user may not do this; run doctor for the ACL line it needs")),
+            Map.entry(
+                    "WRONGTYPE",
+                    new Row(Recovery.FAIL, "a key of this namespace holds something else; use another namespace")),
             Map.entry("CROSSSLOT", new Row(Recovery.FAIL, "the keys of one script are on several slots")),
             Map.entry("EXECABORT", new Row(Recovery.FAIL, "a transaction was refused")),
             Map.entry("ERR", new Row(Recovery.FAIL, "the command was refused")));
@@ -88,7 +93,8 @@ public final class RedisErrors {
             Row row = row(error);
             String message = "Redis refused: " + error.getMessage() + " (" + row.advice() + ")";
             return row.recovery() == Recovery.FAIL
-                    ? new RedisRefusedException(code(error), message, code(error).equals("OOM"), error)
+                    ? new RedisRefusedException(
+                            code(error), message, code(error).equals("OOM"), error)
                     : new RedisUnavailableException(message, false, error);
         }
         if (error instanceof RedisConnectionException || error instanceof PartitionException) {

@@ -114,7 +114,9 @@ public final class RedisSettings {
     static String masked(String address) {
         int scheme = address.indexOf("://");
         int at = address.lastIndexOf('@');
-        return scheme < 0 || at < scheme ? address : address.substring(0, scheme + 3) + "***@" + address.substring(at + 1);
+        return scheme < 0 || at < scheme
+                ? address
+                : address.substring(0, scheme + 3) + "***@" + address.substring(at + 1);
     }
 
     /** Collects settings; each setter checks its own value. */
@@ -142,7 +144,8 @@ public final class RedisSettings {
                     && namespace.chars().noneMatch(c -> c <= ' ' || c == 0x7f || c == '{' || c == '}');
             if (!legal) {
                 throw new IllegalArgumentException(
-                        "namespace must have up to 100 characters without braces and white space, was \"" + namespace + "\"");
+                        "namespace must have up to 100 characters without braces and white space, was \"" + namespace
+                                + "\"");
             }
             this.namespace = namespace;
             return this;
@@ -191,10 +194,12 @@ public final class RedisSettings {
                 }
                 case "redis-cluster", "rediss-cluster" -> {
                     topology = Topology.CLUSTER;
-                    nodes = clusterNodes(scheme.startsWith("rediss") ? "rediss://" : "redis://", withoutNamespace(address));
+                    nodes = clusterNodes(
+                            scheme.startsWith("rediss") ? "rediss://" : "redis://", withoutNamespace(address));
                 }
-                default -> throw bad("the scheme must be redis, rediss, redis-sentinel, rediss-sentinel, redis-cluster or"
-                        + " rediss-cluster");
+                default ->
+                    throw bad("the scheme must be redis, rediss, redis-sentinel, rediss-sentinel, redis-cluster or"
+                            + " rediss-cluster");
             }
             for (String node : nodes) {
                 check(node);
@@ -225,8 +230,8 @@ public final class RedisSettings {
             }
             int fragment = address.indexOf('#', query);
             String tail = fragment < 0 ? "" : address.substring(fragment);
-            String[] parameters =
-                    address.substring(query + 1, fragment < 0 ? address.length() : fragment).split("&");
+            String[] parameters = address.substring(query + 1, fragment < 0 ? address.length() : fragment)
+                    .split("&");
             StringBuilder rest = new StringBuilder();
             for (String parameter : parameters) {
                 if (parameter.startsWith("namespace=")) {

@@ -14,9 +14,7 @@ public record Reply(List<@Nullable Object> values) {
     /** Reads what a command answered as a list; anything else becomes a list of one. */
     @SuppressWarnings("unchecked")
     public static Reply of(Object answer) {
-        return answer instanceof List<?> list
-                ? new Reply((List<@Nullable Object>) list)
-                : new Reply(List.of(answer));
+        return answer instanceof List<?> list ? new Reply((List<@Nullable Object>) list) : new Reply(List.of(answer));
     }
 
     /** How many values there are. */
@@ -47,7 +45,8 @@ public record Reply(List<@Nullable Object> values) {
             try {
                 return Long.parseLong(new String(bytes, StandardCharsets.US_ASCII));
             } catch (NumberFormatException e) {
-                throw new IllegalStateException("reply has \"" + text(position) + "\" at " + position + ", not a number", e);
+                throw new IllegalStateException(
+                        "reply has \"" + text(position) + "\" at " + position + ", not a number", e);
             }
         }
         throw unexpected(position, "a number");
@@ -105,7 +104,8 @@ public record Reply(List<@Nullable Object> values) {
 
     private IllegalStateException unexpected(int position, String wanted) {
         Object value = at(position);
-        return new IllegalStateException("reply has " + (value == null ? "nothing" : value.getClass().getSimpleName())
-                + " at " + position + ", not " + wanted);
+        return new IllegalStateException(
+                "reply has " + (value == null ? "nothing" : value.getClass().getSimpleName()) + " at " + position
+                        + ", not " + wanted);
     }
 }

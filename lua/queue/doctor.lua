@@ -1,0 +1,47 @@
+--[[ queue/doctor.lua: one step of looking for what must not be, and of repairing it.
+  KEYS[1]  unit prefix; derived: every key of the unit, see queue/unit.lua
+  ARGV[1]  "scan": ARGV[2] cursor, ARGV[3] glob pattern of the unit's keys, ARGV[4] COUNT
+           "facet": ARGV[2] facet, ARGV[3] wake channel
+           "profile": ARGV[2] lease profile
+           "window": nothing more
+  Returns  scan: {"OK", cursor, key, ...}. Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
+           "DOUBLE" (several turns), "IDLE" (a turn, no messages); profile: "UNRECORDED" (leases out of sight);
+           window: "ENDLESS" (ids that would be kept for ever)
+  Flags    allow-oom
+  Twice    a repeated call finds everything fine. Cost: facet O(facets in the ring), scan O(COUNT), else 3 calls. ]]
+-- @include queue/ring.lua
+local unit, what = KEYS[1], ARGV[1]
+if what == 'scan' then
+  local page = call('SCAN', ARGV[2], 'MATCH', ARGV[3], 'COUNT', ARGV[4])
+  return {'OK', page[1], unpack(page[2])}
+end
+if what == 'profile' then
+  local out_of_sight = call('XLEN', unit .. 'l:' .. ARGV[2]) > 0 and call('SADD', unit .. 'leases', ARGV[2]) == 1
+  return {'OK', out_of_sight and 'UNRECORDED' or 'FINE'}
+end
+if what == 'window' then
+  local word = 'FINE'
+  for _, part in ipairs({'ids', 'ids.old'}) do
+    if call('PTTL', unit .. part) == -1 then
+      call('PEXPIRE', unit .. part, 86400000)
+      word = 'ENDLESS'
+    end
+  end
+  return {'OK', word}
+end
+local facet = ARGV[2]
+local have = call('LLEN', unit .. 'f:' .. facet) + back_count(unit, facet)
+local turns = #call('LPOS', unit .. 'ring', facet, 'COUNT', 0)
+if have > 0 and turns == 0 then
+  enter_ring(unit, facet, ARGV[3])
+  return {'OK', 'MISSING'}
+end
+if have > 0 and turns > 1 then
+  call('LREM', unit .. 'ring', -(turns - 1), facet)
+  return {'OK', 'DOUBLE'}
+end
+if have == 0 and turns > 0 then
+  call('LREM', unit .. 'ring', 0, facet)
+  return {'OK', 'IDLE'}
+end
+return {'OK', 'FINE'}

@@ -1,0 +1,142 @@
+package io.millrace.queue;
+
+import io.millrace.redis.Redis;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Function;
+import org.reactivestreams.Publisher;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** Handles what a {@link Reading} hands out: acknowledges, retries, keeps leases alive. One instance a subscription. */
+final class Consuming {
+
+    private static final Logger log = LoggerFactory.getLogger(Consuming.class);
+
+    /** How long a reason of a dead letter may be. */
+    private static final int MAX_REASON = 500;
+
+    private final Redis redis;
+    private final Unit unit;
+    private final Leases leases;
+    private final Reading<?> reading;
+    private final ConsumeOptions options;
+    private final Set<Delivery> running = ConcurrentHashMap.newKeySet();
+
+    Consuming(Redis redis, Unit unit, Leases leases, Reading<?> reading, ConsumeOptions options) {
+        this.redis = redis;
+        this.unit = unit;
+        this.leases = leases;
+        this.reading = reading;
+        this.options = options;
+    }
+
+    @SuppressWarnings("unchecked")
+    Mono<Void> run(Function<? super Message, ? extends Publisher<?>> handler) {
+        return run(
+                ((Reading<Delivery>) reading).flux(Delivery.class),
+                delivery -> handle(delivery, delivery.message(), () -> handler.apply(delivery.message())));
+    }
+
+    @SuppressWarnings("unchecked")
+    Mono<Void> runBatches(Function<? super List<Message>, ? extends Publisher<?>> handler) {
+        return run(
+                ((Reading<DeliveryBatch>) reading).flux(DeliveryBatch.class),
+                batch -> handle(batch.lease(), batch.messages().get(0), () -> handler.apply(batch.messages())));
+    }
+
+    private <T> Mono<Void> run(Flux<T> handedOut, Function<T, Mono<Void>> handle) {
+        Mono<Void> work = handedOut
+                .takeUntilOther(options.until())
+                .flatMap(handle, options.concurrency(), 1)
+                .then();
+        return options.extendLeases() ? work.takeUntilOther(renewals()) : work;
+    }
+
+    private Mono<Void> handle(Delivery lease, Message message, java.util.function.Supplier<Publisher<?>> call) {
+        AtomicBoolean settled = new AtomicBoolean();
+        Mono<Void> work = Mono.defer(() -> Mono.when(call.get()));
+        Duration timeout = options.handlerTimeout();
+        if (timeout != null) {
+            work = work.timeout(timeout, redis.worker());
+        }
+        return work.subscribeOn(options.scheduler())
+                .doOnSubscribe(begun -> running.add(lease))
+                .then(Mono.defer(() -> {
+                    settled.set(true);
+                    return acknowledge(lease);
+                }))
+                .onErrorResume(error -> {
+                    settled.set(true);
+                    return retry(lease, message, error);
+                })
+                .doFinally(end -> {
+                    running.remove(lease);
+                    if (settled.compareAndSet(false, true)) { // cancelled: the next consumer may have it at once
+                        leases.endLater(Leases.Return.all(
+                                lease.receipt(), Duration.ZERO, "its consumer was stopped while handling it"));
+                    }
+                });
+    }
+
+    private Mono<Void> acknowledge(Delivery lease) {
+        running.remove(lease); // before the receipt is read: no extension may change it any more
+        return lease.settled().doOnNext(reading::acknowledgeLater).then();
+    }
+
+    private Mono<Void> retry(Delivery lease, Message message, Throwable error) {
+        running.remove(lease);
+        Duration delay = options.delayAfter(
+                message.attempt(), ThreadLocalRandom.current().nextDouble());
+        log.warn(
+                "attempt {} of message {} in queue \"{}\" failed: {}",
+                message.attempt(),
+                message.id(),
+                unit.queue(),
+                error.toString());
+        return lease.nack(delay, reason(error))
+                .onErrorResume(away -> {
+                    log.warn("message {} comes again when its lease ends: {}", message.id(), away.getMessage());
+                    return Mono.empty();
+                })
+                .then();
+    }
+
+    /** Every sixth of the lease time extends what is running and a third into its lease; ends never. */
+    private Mono<Void> renewals() {
+        Duration lease = options.lease().lease();
+        long renewAfter = lease.toNanos() / 3;
+        return Flux.interval(lease.dividedBy(6), redis.worker())
+                .onBackpressureDrop()
+                .concatMap(
+                        tick -> Flux.fromIterable(running)
+                                .filter(held -> System.nanoTime() - held.leasedNanos() >= renewAfter)
+                                .flatMap(this::renew, 256),
+                        1)
+                .then();
+    }
+
+    private Mono<Boolean> renew(Delivery held) {
+        return held.extend()
+                .doOnNext(extended -> {
+                    if (!extended && running.remove(held)) {
+                        log.warn(
+                                "the lease of message {} in queue \"{}\" ended while it was handled; it is handled again",
+                                held.message().id(),
+                                unit.queue());
+                    }
+                })
+                .onErrorResume(away -> Mono.empty()); // the next tick tries again
+    }
+
+    private static String reason(Throwable error) {
+        String text = error.toString();
+        return text.length() > MAX_REASON ? text.substring(0, MAX_REASON) : text;
+    }
+}

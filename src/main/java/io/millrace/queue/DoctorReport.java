@@ -1,0 +1,45 @@
+package io.millrace.queue;
+
+import java.util.List;
+
+/**
+ * What an examination of a queue found.
+ *
+ * @param queue its name
+ * @param facets facets with waiting messages
+ * @param waiting messages that can be pulled
+ * @param inFlight messages that are leased
+ * @param later messages held back
+ * @param deadLetters messages that were given up
+ * @param findings what was not in order and has been repaired; should always be empty
+ */
+public record DoctorReport(
+        String queue, long facets, long waiting, long inFlight, long later, long deadLetters, List<Finding> findings) {
+
+    /** What can be wrong. */
+    public enum Kind {
+        /** A facet had messages but no turn; they would never have been pulled. */
+        MISSING,
+        /** A facet had several turns. */
+        DOUBLE,
+        /** A facet had a turn but no messages. */
+        IDLE,
+        /** Leases nobody would have taken back. */
+        UNRECORDED,
+        /** Event ids that would have been kept for ever. */
+        ENDLESS
+    }
+
+    /**
+     * Something that was not in order.
+     *
+     * @param kind what was wrong
+     * @param where the facet, or the lease profile
+     */
+    public record Finding(Kind kind, String where) {}
+
+    /** Whether everything was in order. */
+    public boolean healthy() {
+        return findings.isEmpty();
+    }
+}

@@ -1,0 +1,209 @@
+package io.millrace.queue;
+
+import io.millrace.redis.Redis;
+import java.util.List;
+import java.util.function.Function;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * One queue. Facets (environments) with messages take turns, one message each; inside a facet the order is that of delivery.
+ *
+ * <p>{@link #pull()} takes at most once. {@link #receive} and {@link #consume} are at least once: a message is leased, and when the
+ * lease ends without acknowledgement it comes again, from its old place in its facet and with the next attempt number; after its
+ * last attempt it becomes a dead letter. What was leased by somebody who died comes again within the lease time and a second.
+ *
+ * <p>Everything is cold and may be subscribed to by any number of consumers in any number of processes, which share the messages.
+ * Elements arrive on Millrace's worker threads. While Redis is away {@code receive} and {@code consume} wait and go on by themselves;
+ * everything else fails at once with {@link io.millrace.RedisUnavailableException}. Thread safe.
+ */
+public final class FacetQueue {
+
+    private final String name;
+    private final Redis redis;
+    private final Unit unit;
+    private final Registry registry;
+    private final Leases leases;
+    private final Pulls pulls;
+    private final Insight insight;
+
+    FacetQueue(String name, Redis redis, Registry registry) {
+        this.name = name;
+        this.redis = redis;
+        this.registry = registry;
+        this.unit = Unit.of(redis.keys(), name);
+        this.leases = new Leases(redis, unit);
+        this.pulls = new Pulls(redis, unit, leases);
+        this.insight = new Insight(redis, unit);
+    }
+
+    /** The queue's name. */
+    public String name() {
+        return name;
+    }
+
+    /**
+     * Takes the next message for good; empty when nothing is queued. At most once: what is lost on the way is lost, and a cancel after
+     * subscription may lose it.
+     */
+    public Mono<Message> pull() {
+        return pull(1).next();
+    }
+
+    /**
+     * Takes the next messages for good, as {@link #pull()} would one by one.
+     *
+     * @param n how many at most; 1 or more. More than {@value LeaseOptions#MAX_BATCH_SIZE} take several round trips.
+     */
+    public Flux<Message> pull(int n) {
+        Check.between("n", n, 1, Integer.MAX_VALUE);
+        return Flux.defer(() -> pulls.take(Math.min(n, LeaseOptions.MAX_BATCH_SIZE))
+                .flatMapMany(taken -> {
+                    Flux<Message> messages = Flux.fromIterable(taken);
+                    boolean more = taken.size() == LeaseOptions.MAX_BATCH_SIZE && n > taken.size();
+                    return more ? messages.concatWith(Flux.defer(() -> pull(n - taken.size()))) : messages;
+                }));
+    }
+
+    /**
+     * Leases the next messages that are there now, and ends. Meant for tools; a program uses {@link #receive} or {@link #consume}.
+     *
+     * @param n how many at most; 1 to {@value LeaseOptions#MAX_BATCH_SIZE}
+     */
+    public Flux<Delivery> lease(int n, LeaseOptions options) {
+        Check.between("n", n, 1, LeaseOptions.MAX_BATCH_SIZE);
+        return pulls.each(n, options, List.of(), false).flatMapIterable(Pulls.Pulled::items);
+    }
+
+    /** As {@link #receive(LeaseOptions)}, with everything by default. */
+    public Flux<Delivery> receive() {
+        return receive(LeaseOptions.defaults());
+    }
+
+    /**
+     * Messages as they come, each under a lease that begins when it is handed out; without end.
+     *
+     * <p>Demand decides how much is leased: never more than was requested and not yet delivered. A cancel gives back what was leased
+     * but not handed out, as if it had never been taken; what was handed out stays with its holder.
+     */
+    public Flux<Delivery> receive(LeaseOptions options) {
+        return Flux.defer(() -> deliveries(options).flux(Delivery.class));
+    }
+
+    /**
+     * Messages as they come, up to {@link LeaseOptions#batchSize()} under one lease; without end. About half the work for the server
+     * of {@link #receive}. Each element of demand leases one batch.
+     */
+    public Flux<DeliveryBatch> receiveBatches(LeaseOptions options) {
+        return Flux.defer(() -> batches(options).flux(DeliveryBatch.class));
+    }
+
+    /** As {@link #consume(Function, ConsumeOptions)}, with everything by default. */
+    public Mono<Void> consume(Function<? super Message, ? extends Publisher<?>> handler) {
+        return consume(handler, ConsumeOptions.defaults());
+    }
+
+    /**
+     * Handles messages as they come. A message is acknowledged when its handler completes; when it fails, the message comes again
+     * after a growing delay, and after its last attempt it becomes a dead letter with the error as its reason. Leases are extended
+     * while handlers run.
+     *
+     * <p>As many messages are leased as handlers are free. Acknowledgements travel with the next pull and are not waited for: when
+     * this process dies at that moment the message comes again. A cancel stops handlers and gives their messages back at once, as
+     * failed attempts; {@link ConsumeOptions.Builder#until} ends gracefully.
+     *
+     * @param handler is called on {@link ConsumeOptions#scheduler()}; the message is done when what it returns completes
+     * @return ends only by {@code until}, by cancel, or by an error that trying again does not cure (access denied, for example)
+     */
+    public Mono<Void> consume(Function<? super Message, ? extends Publisher<?>> handler, ConsumeOptions options) {
+        return Mono.defer(() -> new Consuming(redis, unit, leases, deliveries(options.lease()), options).run(handler));
+    }
+
+    /**
+     * Handles batches as they come, each under one lease, {@link ConsumeOptions#concurrency()} at a time. When the handler fails all
+     * messages of the batch come again.
+     *
+     * @param handler is called with 1 to {@link LeaseOptions#batchSize()} messages
+     */
+    public Mono<Void> consumeBatches(
+            Function<? super List<Message>, ? extends Publisher<?>> handler, ConsumeOptions options) {
+        return Mono.defer(
+                () -> new Consuming(redis, unit, leases, batches(options.lease()), options).runBatches(handler));
+    }
+
+    /**
+     * Acknowledges by receipt, for a process that did not take the message itself.
+     *
+     * @return false: the lease was not held any more
+     */
+    public Mono<Boolean> acknowledge(Receipt receipt) {
+        return leases.acknowledge(receipt);
+    }
+
+    /** The messages that {@link #pull(int)} would take, left where they are; 1 to {@value LeaseOptions#MAX_BATCH_SIZE}. */
+    public Flux<Message> peek(int n) {
+        Check.between("n", n, 1, LeaseOptions.MAX_BATCH_SIZE);
+        return insight.peek(n);
+    }
+
+    /**
+     * Facets that have messages, in the order of their turns; those with nothing waiting last. Counted, not kept: exact while nobody
+     * changes the queue, else each number as of its own moment.
+     */
+    public Flux<FacetState> facets() {
+        return insight.facets();
+    }
+
+    /** How many messages wait to be pulled, over all facets; without those in flight or held back. */
+    public Mono<Long> length() {
+        return facets().map(FacetState::waiting).reduce(0L, Long::sum);
+    }
+
+    /** Messages that were given up, oldest first. */
+    public Flux<DeadLetter> deadLetters() {
+        return insight.deadLetters();
+    }
+
+    /** Checks that the queue's data are in order, and repairs what is not; in bounded steps. */
+    public Mono<DoctorReport> doctor() {
+        return new QueueDoctor(redis, unit).examine();
+    }
+
+    /**
+     * Removes the queue: its registration, its messages wherever they are, its dead letters. In Cluster another process may still put
+     * messages on it for {@link Registry#CLUSTER_LAG}.
+     *
+     * @return how many messages were removed
+     */
+    public Mono<Long> destroy() {
+        return registry.unregister(name).then(Mono.defer(insight::removeAll));
+    }
+
+    private Reading<Delivery> deliveries(LeaseOptions options) {
+        return new Reading<>(
+                redis,
+                unit,
+                leases,
+                options,
+                options.batchSize(),
+                (n, acknowledge, maintain) -> pulls.each(n, options, acknowledge, maintain),
+                Delivery::receipt);
+    }
+
+    private Reading<DeliveryBatch> batches(LeaseOptions options) {
+        return new Reading<>(
+                redis,
+                unit,
+                leases,
+                options,
+                1,
+                (n, acknowledge, maintain) -> pulls.batch(options.batchSize(), options, acknowledge, maintain),
+                DeliveryBatch::receipt);
+    }
+
+    @Override
+    public String toString() {
+        return "FacetQueue[" + name + "]";
+    }
+}

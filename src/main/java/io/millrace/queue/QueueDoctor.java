@@ -1,0 +1,128 @@
+package io.millrace.queue;
+
+import io.millrace.redis.Redis;
+import io.millrace.redis.Reply;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * Walks a queue in bounded steps and asserts what must hold: a facet has exactly one turn if it has messages and none if it has not,
+ * all leases are on record, ids expire. Candidates are found page by page; each is judged, and repaired, in one script of its own, so
+ * that the queue may be in use meanwhile.
+ */
+final class QueueDoctor {
+
+    private static final int SCAN_COUNT = 500;
+
+    private final Redis redis;
+    private final Unit unit;
+    private final Insight insight;
+
+    QueueDoctor(Redis redis, Unit unit) {
+        this.redis = redis;
+        this.unit = unit;
+        this.insight = new Insight(redis, unit);
+    }
+
+    Mono<DoctorReport> examine() {
+        return Mono.defer(() -> {
+            Set<String> inRing = new LinkedHashSet<>();
+            Set<String> suspects = new LinkedHashSet<>();
+            Set<String> profiles = new LinkedHashSet<>();
+            return ring(inRing, suspects, 0)
+                    .then(Mono.defer(() -> keys(inRing, suspects, profiles, "0")))
+                    .then(Mono.defer(() -> treat(suspects, profiles)))
+                    .flatMap(this::report);
+        });
+    }
+
+    /** Facets that stand twice in the ring, or have nothing. */
+    private Mono<Void> ring(Set<String> inRing, Set<String> suspects, int from) {
+        return redis.run(QueueScripts.FACETS, List.of(unit.prefix()), args(from, Insight.FACETS_A_PAGE))
+                .flatMap(reply -> {
+                    for (int i = 3; i + 2 < reply.size(); i += 3) {
+                        String facet = reply.text(i);
+                        if (!inRing.add(facet) || reply.number(i + 1) == 0) {
+                            suspects.add(facet);
+                        }
+                    }
+                    int next = from + Insight.FACETS_A_PAGE;
+                    return next < reply.number(1) ? ring(inRing, suspects, next) : Mono.empty();
+                });
+    }
+
+    /** Facets that have messages but were not met in the ring, and all lease profiles, by their keys. */
+    private Mono<Void> keys(Set<String> inRing, Set<String> suspects, Set<String> profiles, String cursor) {
+        return redis.run(
+                        QueueScripts.DOCTOR,
+                        List.of(unit.prefix()),
+                        args("scan", cursor, escapeGlob(text(unit.prefix())) + "[fl]:*", SCAN_COUNT))
+                .flatMap(reply -> {
+                    for (int i = 2; i < reply.size(); i++) {
+                        byte[] key = reply.bytes(i);
+                        byte[] part = Arrays.copyOfRange(key, unit.prefix().length, key.length);
+                        String name = text(part).substring(2);
+                        if (part[0] == 'l') {
+                            profiles.add(name);
+                        } else if (!inRing.contains(name)) {
+                            suspects.add(name);
+                        }
+                    }
+                    String next = reply.text(1);
+                    return next.equals("0") ? Mono.empty() : keys(inRing, suspects, profiles, next);
+                });
+    }
+
+    private Mono<List<DoctorReport.Finding>> treat(Set<String> suspects, Set<String> profiles) {
+        Flux<DoctorReport.Finding> facets =
+                Flux.fromIterable(suspects).concatMap(facet -> step(facet, "facet", facet, text(unit.wake())));
+        Flux<DoctorReport.Finding> leases =
+                Flux.fromIterable(profiles).concatMap(profile -> step(profile, "profile", profile));
+        return Flux.concat(facets, leases, step("", "window")).collectList();
+    }
+
+    private Mono<DoctorReport.Finding> step(String where, Object... words) {
+        return redis.run(QueueScripts.DOCTOR, List.of(unit.prefix()), args(words))
+                .filter(reply -> !reply.text(1).equals("FINE"))
+                .map(reply -> new DoctorReport.Finding(kind(reply), where));
+    }
+
+    private Mono<DoctorReport> report(List<DoctorReport.Finding> findings) {
+        return insight.facets().collectList().zipWith(insight.deadLetters().count(), (facets, dead) -> {
+            long[] sums = new long[4];
+            for (FacetState facet : facets) {
+                sums[0] += facet.waiting() > 0 ? 1 : 0;
+                sums[1] += facet.waiting();
+                sums[2] += facet.inFlight();
+                sums[3] += facet.later();
+            }
+            return new DoctorReport(unit.queue(), sums[0], sums[1], sums[2], sums[3], dead, new ArrayList<>(findings));
+        });
+    }
+
+    private static DoctorReport.Kind kind(Reply reply) {
+        return reply.word(1, DoctorReport.Kind.class);
+    }
+
+    private static String escapeGlob(String text) {
+        return text.replaceAll("([*?\\[\\]\\\\^])", "\\\\$1");
+    }
+
+    private static String text(byte[] bytes) {
+        return new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    private static List<byte[]> args(Object... words) {
+        List<byte[]> args = new ArrayList<>(words.length);
+        for (Object word : words) {
+            args.add(word.toString().getBytes(StandardCharsets.UTF_8));
+        }
+        return args;
+    }
+}

@@ -1,0 +1,110 @@
+package io.millrace.queue;
+
+import io.millrace.Event;
+import io.millrace.redis.GroupCommit.Outcome;
+import io.millrace.redis.Redis;
+import java.util.Collection;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** All queues of one namespace: registers them, and delivers events to those that want them. Thread safe. */
+public final class Queues {
+
+    /** How many events {@link #deliver(Publisher)} has under way at a time. */
+    public static final int DELIVER_CONCURRENCY = 256;
+
+    private final Redis redis;
+    private final Registry registry;
+    private final Deliverer deliverer;
+    private final ConcurrentMap<String, FacetQueue> queues = new ConcurrentHashMap<>();
+
+    /** For the facade. */
+    public Queues(Redis redis, QueueSettings settings) {
+        this.redis = redis;
+        this.registry = new Registry(redis);
+        this.deliverer = new Deliverer(redis, registry, settings);
+    }
+
+    /**
+     * From now on events whose topic matches go to this queue too; registering again replaces the pattern. The pattern is a regular
+     * expression in RE2 syntax (matched in linear time) and must match the whole topic, {@code environment:type:name}.
+     *
+     * <p>On a single server and with Sentinel the next event delivered by anybody already follows it. In Cluster other processes may
+     * route by the old pattern for up to a second.
+     *
+     * @throws io.millrace.MillraceException in the returned Mono, if the pattern is malformed; nothing is changed then
+     */
+    public Mono<Void> register(String queue, String pattern) {
+        return registry.register(queue, pattern);
+    }
+
+    /**
+     * From now on nothing goes to this queue any more; what is on it stays, until it is pulled or the queue is destroyed.
+     *
+     * @return false: it was not registered
+     */
+    public Mono<Boolean> unregister(String queue) {
+        return registry.unregister(queue);
+    }
+
+    /** All registered queues, by name. */
+    public Flux<Registration> registrations() {
+        return registry.reload().flatMapIterable(Registry.Routes::all).map(Registry.Route::registration);
+    }
+
+    /** A queue by name, registered or not. */
+    public FacetQueue queue(String name) {
+        return queues.computeIfAbsent(name, key -> new FacetQueue(key, redis, registry));
+    }
+
+    /**
+     * Puts an event on every queue that wants it, once each, and publishes it to live listeners. On a single server all queues have it
+     * or none. Callers at the same time share round trips. After an error that says the outcome is not known, deliver the same event
+     * again: its id keeps it single.
+     *
+     * @return which queues have it now
+     */
+    public Mono<Delivered> deliver(Event event) {
+        return deliverer.deliver(event);
+    }
+
+    /**
+     * Delivers events as they come, up to {@value #DELIVER_CONCURRENCY} at a time, in their order within each facet; asks the source
+     * for as many as are done. The first failure ends it; the events before it are delivered, some behind it may be.
+     *
+     * @return an outcome an event, in their order
+     */
+    public Flux<Delivered> deliver(Publisher<Event> events) {
+        return Flux.from(events).flatMapSequential(deliverer::deliver, DELIVER_CONCURRENCY, 1);
+    }
+
+    /**
+     * Delivers many events with the fewest round trips; on a single server each round trip of up to 100 is all or nothing.
+     *
+     * @return an outcome an event, in their order
+     * @throws io.millrace.MillraceException in the returned Mono, the first failure; the other events may be delivered
+     */
+    public Mono<List<Delivered>> deliverAll(Collection<Event> events) {
+        return Flux.fromIterable(events)
+                .buffer(Deliverer.MAX_EXPLICIT_BATCH)
+                .concatMap(deliverer::deliverBatch, 1)
+                .concatMapIterable(outcomes -> outcomes)
+                .<Delivered>handle((outcome, sink) -> {
+                    if (outcome instanceof Outcome.Done<Delivered> done) {
+                        sink.next(done.value());
+                    } else if (outcome instanceof Outcome.Failed<Delivered> failed) {
+                        sink.error(failed.error());
+                    }
+                })
+                .collectList();
+    }
+
+    /** Lets go of what follows registrations. */
+    public void close() {
+        registry.close();
+    }
+}

@@ -1,0 +1,218 @@
+package io.millrace.queue;
+
+import io.millrace.MillraceException;
+import io.millrace.queue.Pulls.Pulled;
+import io.millrace.redis.Detached;
+import io.millrace.redis.PubSub;
+import io.millrace.redis.Redis;
+import io.millrace.redis.WakeUp;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * One subscription to a queue: turns demand into pulls, sleeps when the queue is empty, goes on by itself after trouble with Redis.
+ *
+ * <pre>
+ *           demand                    fewer than asked for
+ *  IDLE ─────────────▶ PULLING ────────────────────────────▶ WAITING
+ *   ▲                   │  ▲                                    │
+ *   └───────────────────┘  └────────────────────────────────────┘
+ *     all given, no demand      nudge · something is due · poll interval · new demand
+ * </pre>
+ *
+ * A nudge that comes while a pull is out is remembered. Acknowledgements that nobody waits for travel with the next pull; when there
+ * is none to come, they go by themselves.
+ *
+ * @param <T> what is handed out: a delivery, or a batch of them
+ */
+final class Reading<T> {
+
+    private static final Logger log = LoggerFactory.getLogger(Reading.class);
+
+    private static final Duration FIRST_PAUSE = Duration.ofMillis(20);
+    private static final Duration LONGEST_PAUSE = Duration.ofMillis(500);
+
+    /** How long an acknowledgement waits for a pull to travel with when nothing is asked for. */
+    private static final Duration ACK_PATIENCE = Duration.ofMillis(5);
+
+    /** Takes up to so many, acknowledges these along with it, and looks for what is due if told to. */
+    interface Pull<T> {
+        Mono<Pulled<T>> pull(int n, List<Receipt> acknowledge, boolean maintain);
+    }
+
+    private final Redis redis;
+    private final Unit unit;
+    private final Leases leases;
+    private final LeaseOptions options;
+    private final int perPull;
+    private final Pull<T> pull;
+    private final Function<T, Receipt> receiptOf;
+
+    private final Demand demand = new Demand();
+    private final WakeUp wake;
+    private final Queue<Receipt> toAcknowledge = new ConcurrentLinkedQueue<>();
+    private long waitMs = -1; // touched by the loop only, one round after another
+    private boolean known; // that nothing more was there when we last looked
+    private boolean due; // something may be due: look for it
+    private int troubles;
+
+    /**
+     * @param perPull how many elements of demand one pull can meet
+     * @param receiptOf the receipt of an element that is given back
+     */
+    Reading(
+            Redis redis,
+            Unit unit,
+            Leases leases,
+            LeaseOptions options,
+            int perPull,
+            Pull<T> pull,
+            Function<T, Receipt> receiptOf) {
+        this.redis = redis;
+        this.unit = unit;
+        this.leases = leases;
+        this.options = options;
+        this.perPull = perPull;
+        this.pull = pull;
+        this.receiptOf = receiptOf;
+        this.wake = new WakeUp(redis.worker());
+    }
+
+    /** What is handed out, as much as is asked for. A cancel gives back what was leased and not handed out. */
+    @SuppressWarnings("unchecked")
+    Flux<T> flux(Class<T> type) {
+        return Flux.using(
+                () -> redis.pubSub().attach(unit.wake(), false, this::signalled),
+                attachment -> Mono.defer(this::round)
+                        .repeat()
+                        .flatMapIterable(Pulled::items, 1)
+                        .doOnNext(item -> demand.taken())
+                        .doOnRequest(n -> {
+                            demand.add(n);
+                            wake.call();
+                        })
+                        .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
+                        .doOnDiscard(type, this::giveBack)
+                        .doFinally(end -> flushAcknowledgements()),
+                PubSub.Attachment::close);
+    }
+
+    /** Acknowledges with the next pull; for those who do not wait for the answer. */
+    void acknowledgeLater(Receipt receipt) {
+        toAcknowledge.add(receipt);
+        wake.call();
+    }
+
+    private void signalled(PubSub.Signal signal) {
+        if (signal instanceof PubSub.Signal.Failed failed) {
+            log.warn(
+                    "queue \"{}\" cannot be listened to, it is polled only: {}",
+                    unit.queue(),
+                    failed.error().getMessage());
+        } else if (!(signal instanceof PubSub.Signal.Gap)) {
+            wake.call();
+        }
+    }
+
+    /** One step of the loop: a pull, or a wait. Empty rounds are repeated. */
+    private Mono<Pulled<T>> round() {
+        int wanted = demand.open(perPull);
+        if (wanted == 0) {
+            return toAcknowledge.isEmpty() ? wake.await(options.pollInterval()).then(Mono.empty()) : acknowledgeOnly();
+        }
+        if (known && toAcknowledge.isEmpty()) {
+            known = false;
+            return wake.await(patience()).then(Mono.empty());
+        }
+        return pullOnce(wanted);
+    }
+
+    private Duration patience() {
+        long poll = options.pollInterval().toMillis();
+        due = waitMs >= 0 && waitMs < poll;
+        return Duration.ofMillis(due ? waitMs + 1 : poll);
+    }
+
+    private Mono<Pulled<T>> pullOnce(int wanted) {
+        List<Receipt> acknowledge = drainAcknowledgements();
+        boolean maintain = due;
+        due = false;
+        wake.clear(); // what comes from here on may be news to the answer
+        return Detached.run(pull.pull(wanted, acknowledge, maintain), this::giveBack)
+                .doOnNext(pulled -> {
+                    troubles = 0;
+                    waitMs = pulled.waitMs();
+                    known = pulled.items().size() < wanted;
+                })
+                .onErrorResume(error -> {
+                    toAcknowledge.addAll(acknowledge); // acknowledging twice does no harm
+                    return paused(error);
+                });
+    }
+
+    /** Nothing is asked for: a pull that could carry the acknowledgements may still come, but not for long. */
+    private Mono<Pulled<T>> acknowledgeOnly() {
+        wake.clear();
+        if (demand.open(1) > 0) {
+            return Mono.empty();
+        }
+        return wake.await(ACK_PATIENCE).then(Mono.defer(() -> {
+            if (demand.open(1) == 0) {
+                flushAcknowledgements();
+            }
+            return Mono.empty();
+        }));
+    }
+
+    private Mono<Pulled<T>> paused(Throwable error) {
+        if (!(error instanceof MillraceException failure) || !failure.retryable()) {
+            return Mono.error(error);
+        }
+        troubles++;
+        if (troubles == 1) {
+            log.warn("queue \"{}\" cannot be read for now, trying again: {}", unit.queue(), error.getMessage());
+        }
+        long ms = Math.min(LONGEST_PAUSE.toMillis(), FIRST_PAUSE.toMillis() << Math.min(troubles, 10));
+        long jittered = ms / 2 + ThreadLocalRandom.current().nextLong(ms / 2 + 1);
+        return Mono.delay(Duration.ofMillis(jittered), redis.worker()).then(Mono.empty());
+    }
+
+    private List<Receipt> drainAcknowledgements() {
+        List<Receipt> receipts = new ArrayList<>();
+        while (receipts.size() < LeaseOptions.MAX_BATCH_SIZE) {
+            Receipt next = toAcknowledge.poll();
+            if (next == null) {
+                break;
+            }
+            if (next.profile().equals(options.profile())) {
+                receipts.add(next);
+            } else {
+                leases.acknowledgeLater(next); // extended for another time: not one of this pull's profile
+            }
+        }
+        return receipts;
+    }
+
+    private void flushAcknowledgements() {
+        for (Receipt next = toAcknowledge.poll(); next != null; next = toAcknowledge.poll()) {
+            leases.acknowledgeLater(next);
+        }
+    }
+
+    private void giveBack(Pulled<T> pulled) {
+        pulled.items().forEach(this::giveBack);
+    }
+
+    private void giveBack(T item) {
+        leases.giveBack(receiptOf.apply(item));
+    }
+}
