@@ -1,0 +1,175 @@
+package io.millrace.testing;
+
+import io.lettuce.core.codec.StringCodec;
+import io.lettuce.core.output.StatusOutput;
+import io.lettuce.core.protocol.CommandArgs;
+import io.lettuce.core.protocol.CommandType;
+import io.millrace.redis.embedded.EmbeddedRedisException;
+import io.millrace.redis.embedded.RedisProcess;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * A Redis Cluster of processes: three masters, with a replica each if asked for, ready to be used and to be harmed. The
+ * node timeout is 1 s, so a dead master is replaced in a few seconds. Takes about two seconds to start: one per test
+ * class, not per test.
+ */
+public final class RedisClusterFixture implements AutoCloseable {
+
+    private static final int MASTERS = 3;
+    private static final int SLOTS = 16384;
+    private static final Duration READY = Duration.ofSeconds(30);
+
+    private final List<Node> nodes = new ArrayList<>();
+
+    private record Node(OwnRedis redis, int busPort) {}
+
+    private RedisClusterFixture() {}
+
+    /** Three masters. */
+    public static RedisClusterFixture start() {
+        return start(0);
+    }
+
+    /**
+     *  Three masters with so many replicas each; returns when every slot is served and every replica has its master's
+     * data.
+     */
+    public static RedisClusterFixture start(int replicasPerMaster) {
+        RedisClusterFixture cluster = new RedisClusterFixture();
+        boolean ready = false;
+        try {
+            for (int i = 0; i < MASTERS * (1 + replicasPerMaster); i++) {
+                cluster.nodes.add(startNode());
+            }
+            cluster.meet();
+            cluster.assignSlots();
+            cluster.replicate(replicasPerMaster);
+            cluster.awaitHealthy(READY);
+            ready = true;
+            return cluster;
+        } finally {
+            if (!ready) {
+                cluster.close();
+            }
+        }
+    }
+
+    /** All nodes as seeds, in Lettuce's form: {@code redis://127.0.0.1:p1,127.0.0.1:p2,...}. */
+    public String uri() {
+        return nodes.stream()
+                .map(node -> "127.0.0.1:" + node.redis.port())
+                .collect(Collectors.joining(",", "redis://", ""));
+    }
+
+    /** The nodes' URIs one by one, in the order of {@link #node(int)}. */
+    public List<String> seeds() {
+        return nodes.stream().map(node -> node.redis.uri()).toList();
+    }
+
+    /**
+     *  A node to be harmed: 0 to 2 start as masters of the lower, middle and upper third of the slots, then come their
+     * replicas.
+     */
+    public OwnRedis node(int index) {
+        return nodes.get(index).redis;
+    }
+
+    /** Waits until all nodes that run agree that every slot is served. */
+    public void awaitHealthy(Duration atMost) {
+        Eventually.await(
+                "cluster_state:ok on every node",
+                atMost,
+                () -> nodes.stream()
+                        .filter(node -> node.redis.isAlive())
+                        .allMatch(node -> RedisAdmin.ask(node.redis.uri(), redis -> redis.clusterInfo())
+                                .contains("cluster_state:ok")));
+    }
+
+    /** Kills all nodes. */
+    @Override
+    public void close() {
+        nodes.forEach(node -> node.redis.close());
+    }
+
+    private static Node startNode() {
+        for (int attempt = 1; ; attempt++) {
+            int busPort = RedisProcess.freePort();
+            try {
+                OwnRedis redis = OwnRedis.start(
+                        "--cluster-enabled", "yes",
+                        "--cluster-port", String.valueOf(busPort),
+                        "--cluster-node-timeout", "1000",
+                        "--cluster-replica-validity-factor", "0",
+                        "--repl-diskless-sync-delay", "0");
+                return new Node(redis, busPort);
+            } catch (EmbeddedRedisException e) {
+                // The bus port may have been taken meanwhile; unlike the other one, the launcher does not choose it.
+                if (attempt == 5 || e.reason() != EmbeddedRedisException.Reason.PORT_TAKEN) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private void meet() {
+        Node first = nodes.get(0);
+        for (int i = 0; i < nodes.size(); i++) {
+            long epoch = i + 1L;
+            RedisAdmin.ask(nodes.get(i).redis.uri(), redis -> redis.clusterSetConfigEpoch(epoch));
+        }
+        for (Node node : nodes.subList(1, nodes.size())) {
+            // Lettuce's clusterMeet cannot name the bus port, which is not the usual port plus 10000.
+            cluster(
+                    first,
+                    new CommandArgs<>(StringCodec.UTF8)
+                            .add("MEET")
+                            .add("127.0.0.1")
+                            .add(node.redis.port())
+                            .add(node.busPort));
+        }
+        for (Node node : nodes) {
+            Eventually.await("every node known to " + node.redis.uri(), READY, () -> knownNodes(node) == nodes.size());
+        }
+    }
+
+    private static long knownNodes(Node node) {
+        return RedisAdmin.ask(node.redis.uri(), redis -> redis.clusterNodes())
+                .lines()
+                .filter(line -> !line.contains("handshake"))
+                .count();
+    }
+
+    private void assignSlots() {
+        for (int i = 0; i < MASTERS; i++) {
+            CommandArgs<String, String> third = new CommandArgs<>(StringCodec.UTF8)
+                    .add("ADDSLOTSRANGE")
+                    .add(i * SLOTS / MASTERS)
+                    .add((i + 1) * SLOTS / MASTERS - 1);
+            cluster(nodes.get(i), third);
+        }
+    }
+
+    private void replicate(int replicasPerMaster) {
+        for (int i = MASTERS; i < nodes.size(); i++) {
+            Node replica = nodes.get(i);
+            String master = RedisAdmin.ask(nodes.get(i % MASTERS).redis.uri(), redis -> redis.clusterMyId());
+            Eventually.await(
+                    "a replica of " + master,
+                    READY,
+                    () -> "OK".equals(RedisAdmin.ask(replica.redis.uri(), redis -> redis.clusterReplicate(master))));
+        }
+        for (Node master : nodes.subList(0, MASTERS)) {
+            Eventually.await(
+                    "replicas online", READY, () -> RedisAdmin.replicasOnline(master.redis.uri()) == replicasPerMaster);
+        }
+    }
+
+    private static void cluster(Node node, CommandArgs<String, String> arguments) {
+        RedisAdmin.ask(
+                node.redis.uri(),
+                redis -> redis.dispatch(CommandType.CLUSTER, new StatusOutput<>(StringCodec.UTF8), arguments));
+    }
+}
