@@ -1,11 +1,17 @@
 package io.millrace;
 
+import io.lettuce.core.AbstractRedisClient;
 import io.millrace.queue.Delivered;
 import io.millrace.queue.FacetQueue;
 import io.millrace.queue.LiveEvents;
 import io.millrace.queue.LiveSignal;
+import io.millrace.queue.QueueSettings;
 import io.millrace.queue.Queues;
 import io.millrace.redis.Redis;
+import io.millrace.redis.RedisSettings;
+import io.millrace.redis.embedded.EmbeddedRedis;
+import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicReference;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -29,9 +35,9 @@ public final class Millrace implements AutoCloseable {
     private final LiveEvents live;
     private final Mono<Void> alsoClose;
 
-    private Millrace(Redis redis, MillraceSettings settings, Mono<Void> alsoClose) {
+    private Millrace(Redis redis, QueueSettings settings, Mono<Void> alsoClose) {
         this.redis = redis;
-        this.queues = new Queues(redis, settings.queues());
+        this.queues = new Queues(redis, settings);
         this.live = new LiveEvents(redis);
         this.alsoClose = alsoClose;
     }
@@ -47,7 +53,52 @@ public final class Millrace implements AutoCloseable {
 
     /** As {@link #connect(String)}, with settings. */
     public static Millrace connect(MillraceSettings settings) {
-        return new Millrace(Redis.open(settings.redis()), settings, Mono.empty());
+        return new Millrace(Redis.open(settings.redis()), settings.queues(), Mono.empty());
+    }
+
+    /**
+     * Starts a real {@code redis-server} of its own, from a binary that comes along, when first needed; for trials, demos and tests.
+     * It listens on the loopback address only, keeps nothing, and ends with this process, however that ends.
+     */
+    public static Millrace embedded() {
+        return embedded(EmbeddedRedis.builder(), RedisSettings.DEFAULT_NAMESPACE);
+    }
+
+    /** As {@link #embedded()}; what is stored is kept in a folder (append-only file, written to disk every second). */
+    public static Millrace embedded(Path dataDir) {
+        return embedded(EmbeddedRedis.builder().dataDir(dataDir), RedisSettings.DEFAULT_NAMESPACE);
+    }
+
+    /** As {@link #embedded()}, with a server as set up by the caller. */
+    public static Millrace embedded(EmbeddedRedis.Builder builder, String namespace) {
+        AtomicReference<EmbeddedRedis> started = new AtomicReference<>();
+        Mono<RedisSettings> settings = builder.start()
+                .doOnNext(started::set)
+                .map(server ->
+                        RedisSettings.builder(server.uri()).namespace(namespace).build());
+        return new Millrace(Redis.openLater(settings, namespace), QueueSettings.defaults(), Mono.defer(() -> {
+            EmbeddedRedis server = started.get();
+            return server == null ? Mono.<Void>empty() : server.stop();
+        }));
+    }
+
+    /**
+     * Uses a Lettuce client the application has already, and does not close it.
+     *
+     * @param client a {@code RedisClient} with a default address, or a {@code RedisClusterClient}. Its options apply: set a command
+     *     timeout of seconds, {@code DisconnectedBehavior.REJECT_COMMANDS} and a bounded request queue, else calls hang and memory
+     *     grows while Redis is away.
+     */
+    public static Millrace with(AbstractRedisClient client) {
+        return with(client, RedisSettings.DEFAULT_NAMESPACE);
+    }
+
+    /** As {@link #with(AbstractRedisClient)}, in another namespace. */
+    public static Millrace with(AbstractRedisClient client, String namespace) {
+        return new Millrace(
+                Redis.with(client, namespace, RedisSettings.DEFAULT_COMMAND_TIMEOUT),
+                QueueSettings.defaults(),
+                Mono.empty());
     }
 
     /** Queues of this namespace. */

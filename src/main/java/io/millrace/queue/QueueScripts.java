@@ -22,6 +22,11 @@ final class QueueScripts {
 
     private QueueScripts() {}
 
+    /** Has them all read from the resources. */
+    static void load() {
+        all();
+    }
+
     /** All of them, for tests that look at every script. */
     static List<LuaScript<?>> all() {
         return new ArrayList<>(

@@ -24,6 +24,7 @@ public final class Queues {
 
     /** For the facade. */
     public Queues(Redis redis, QueueSettings settings) {
+        QueueScripts.load(); // now, on the caller's thread: reading resources blocks
         this.redis = redis;
         this.registry = new Registry(redis);
         this.deliverer = new Deliverer(redis, registry, settings);

@@ -30,7 +30,8 @@ public final class Redis {
     /** How often a script that may run twice is sent again when its answer was lost. */
     static final int REPEATS = 3;
 
-    private final Driver driver;
+    private final Mono<Driver> driver;
+    private volatile @Nullable Driver opened;
     private final Keys keys;
     private final Scheduler worker;
     private final Mono<Driver.Connection> connecting;
@@ -40,21 +41,33 @@ public final class Redis {
     private final Disposable clockwork;
     private final boolean cluster;
 
-    private Redis(Driver driver, String namespace) {
-        this.driver = driver;
+    private Redis(Mono<Driver> driver, boolean cluster, String namespace) {
+        this.driver = Once.of(() -> driver.doOnNext(open -> opened = open));
         this.keys = new Keys(namespace);
-        this.cluster = driver.isCluster();
+        this.cluster = cluster;
         this.worker = Schedulers.newParallel(
                 "millrace", Math.max(2, Runtime.getRuntime().availableProcessors()), true);
-        this.connecting = Once.of(() -> driver.connect().doOnNext(open -> connection = open));
-        this.pubSub = new PubSub(driver::connectPubSub, worker);
+        this.connecting = Once.of(() -> this.driver.flatMap(Driver::connect).doOnNext(open -> connection = open));
+        this.pubSub = new PubSub(() -> this.driver.flatMap(Driver::connectPubSub), worker);
         this.clock = new ServerClock();
         this.clockwork = clock.follow(Mono.defer(() -> connection == null ? Mono.empty() : call("TIME")), worker);
     }
 
     /** A client of our own for these settings; no connection is made yet. */
     public static Redis open(RedisSettings settings) {
-        return new Redis(Driver.open(settings), settings.namespace());
+        return new Redis(
+                Mono.fromSupplier(() -> Driver.open(settings)),
+                settings.topology() == RedisSettings.Topology.CLUSTER,
+                settings.namespace());
+    }
+
+    /**
+     * As {@link #open}, for a single server whose address is known only once it is needed: it is started then.
+     *
+     * @param settings is subscribed to once, with the first command
+     */
+    public static Redis openLater(Mono<RedisSettings> settings, String namespace) {
+        return new Redis(settings.map(Driver::open), false, namespace);
     }
 
     /**
@@ -63,7 +76,8 @@ public final class Redis {
      * @param client a {@code RedisClient} with a default address, or a {@code RedisClusterClient}
      */
     public static Redis with(AbstractRedisClient client, String namespace, Duration commandTimeout) {
-        return new Redis(Driver.with(client, commandTimeout), namespace);
+        Driver driver = Driver.with(client, commandTimeout);
+        return new Redis(Mono.just(driver), driver.isCluster(), namespace);
     }
 
     /** The names of keys and channels. */
@@ -129,7 +143,7 @@ public final class Redis {
             throw new IllegalArgumentException("a read may block for " + DeadConnectionGuard.LONGEST_BLOCK.toSeconds()
                     + " s at the most, was " + longestBlock);
         }
-        return driver.connect(longestBlock.plusSeconds(2))
+        return driver.flatMap(open -> open.connect(longestBlock.plusSeconds(2)))
                 .<BlockingReader>map(open -> new BlockingReader(open, worker))
                 .onErrorMap(RedisErrors::translate);
     }
@@ -138,7 +152,8 @@ public final class Redis {
     public Mono<Void> close() {
         return Mono.defer(() -> {
                     clockwork.dispose();
-                    return driver.close();
+                    Driver open = opened;
+                    return open == null ? Mono.<Void>empty() : open.close();
                 })
                 .doFinally(end -> worker.dispose());
     }
