@@ -28,7 +28,7 @@ public final class Event {
     public static final int MAX_ID_LENGTH = 256;
 
     private static final Set<String> RESERVED =
-            Set.of("environment", "environment_id", "type", "name", "data", "payload", "id", "time");
+            Set.of("environment", "environment_id", "type", "name", "data", "payload", "id", "time", "_at");
 
     private final String environment;
     private final String type;

@@ -30,8 +30,11 @@ public final class EventCodec {
     /** How large one event may be as JSON, in bytes, unless set otherwise. */
     public static final int DEFAULT_MAX_BYTES = 1 << 20;
 
-    /** Where the text of the environment begins in what {@link #write} returns; scripts rely on it. */
-    static final String FIRST_FIELD = "{\"environment\":\"";
+    /** The field that stored and published events bear in front: when they were delivered. Scripts rely on its place. */
+    private static final String AT = "_at";
+
+    /** How long {@code "_at":1790000000000,} is. */
+    private static final int AT_BYTES = 20;
 
     /** The latest time an event may bear: the last millisecond of the year 9999. */
     private static final long MAX_EPOCH_MS = 253_402_300_799_999L;
@@ -39,19 +42,32 @@ public final class EventCodec {
     private EventCodec() {}
 
     /**
-     * An event as JSON in UTF-8, behind as many bytes as the caller wants to fill itself.
+     * An event as it is stored and published: as {@link #write}, with the time of its delivery in front.
      *
-     * @param room how many bytes to leave free in front, 0 or more
-     * @param maxBytes how long the JSON may be
+     * @param at when it is delivered, 13 digits of epoch milliseconds
+     * @param maxBytes how long the event's own JSON may be
      * @throws MalformedEventException if it is larger, or has no JSON form
      */
-    public static byte[] write(Event event, int room, int maxBytes) {
+    public static byte[] writeStored(Event event, Instant at, int maxBytes) {
+        return bytes(event, at, maxBytes);
+    }
+
+    /**
+     * An event as JSON in UTF-8.
+     *
+     * @throws MalformedEventException if it has no JSON form
+     */
+    public static byte[] write(Event event) {
+        return bytes(event, null, Integer.MAX_VALUE);
+    }
+
+    private static byte[] bytes(Event event, @Nullable Instant at, int maxBytes) {
         ByteArrayOutputStream out = new ByteArrayOutputStream(256);
-        for (int i = 0; i < room; i++) {
-            out.write(0);
-        }
         try (JsonGenerator generator = Json.MAPPER.createGenerator(out)) {
             generator.writeStartObject();
+            if (at != null) {
+                generator.writeNumberProperty(AT, at.toEpochMilli());
+            }
             generator.writeStringProperty("environment", event.environment());
             generator.writeStringProperty("type", event.type());
             generator.writeStringProperty("name", event.name());
@@ -72,16 +88,17 @@ public final class EventCodec {
             throw new MalformedEventException(
                     "event " + event.id() + " cannot be written as JSON: " + e.getOriginalMessage(), e);
         }
-        if (out.size() - room > maxBytes) {
-            throw new MalformedEventException("event " + event.id() + " has " + (out.size() - room)
-                    + " bytes, more than the limit of " + maxBytes + "; store the bulk elsewhere and send a reference");
+        int size = out.size() - (at == null ? 0 : AT_BYTES);
+        if (size > maxBytes) {
+            throw new MalformedEventException("event " + event.id() + " has " + size + " bytes, more than the limit of "
+                    + maxBytes + "; store the bulk elsewhere and send a reference");
         }
         return out.toByteArray();
     }
 
     /** An event as one line of JSON. */
     public static String text(Event event) {
-        return new String(write(event, 0, Integer.MAX_VALUE), StandardCharsets.UTF_8);
+        return new String(write(event), StandardCharsets.UTF_8);
     }
 
     /** An event as a plain value, in the order it is written. */
@@ -100,15 +117,39 @@ public final class EventCodec {
     }
 
     /**
-     * Reads one event.
+     * An event that was stored.
      *
-     * @param json the bytes, UTF-8
-     * @param offset where it begins
-     * @param length how long it is
+     * @param at when it was delivered
+     * @param event what was delivered
+     */
+    public record Stored(Instant at, Event event) {}
+
+    /**
+     * Reads what {@link #writeStored} wrote.
+     *
+     * @throws MalformedEventException if it is no event, or bears no time of delivery
+     */
+    public static Stored readStored(byte[] json) {
+        Fields fields = fields(json);
+        Instant at = fields.at;
+        if (at == null) {
+            throw new MalformedEventException(AT + " is missing; this was not stored by Millrace");
+        }
+        return new Stored(at, fields.event());
+    }
+
+    /**
+     * Reads one event. Where it bears the time of an earlier delivery, that is left out.
+     *
+     * @param json UTF-8
      * @throws MalformedEventException with the field and the value, if it is none
      */
-    public static Event read(byte[] json, int offset, int length) {
-        try (JsonParser parser = Json.MAPPER.createParser(json, offset, length)) {
+    public static Event read(byte[] json) {
+        return fields(json).event();
+    }
+
+    private static Fields fields(byte[] json) {
+        try (JsonParser parser = Json.MAPPER.createParser(json)) {
             JsonToken first = parser.nextToken();
             if (first != JsonToken.START_OBJECT) {
                 throw new MalformedEventException(
@@ -120,15 +161,10 @@ public final class EventCodec {
                 fields.take(name, parser);
             }
             Json.end(parser);
-            return fields.event();
+            return fields;
         } catch (JacksonException e) {
             throw Json.malformed(e);
         }
-    }
-
-    /** As {@link #read(byte[], int, int)}, of all bytes. */
-    public static Event read(byte[] json) {
-        return read(json, 0, json.length);
     }
 
     /** As {@link #read(byte[])}, of text. */
@@ -155,6 +191,7 @@ public final class EventCodec {
         private @Nullable String name;
         private @Nullable String id;
         private @Nullable Instant time;
+        private @Nullable Instant at;
         private boolean hasData;
         private @Nullable Object data;
         private final Map<String, @Nullable Object> attributes = new LinkedHashMap<>();
@@ -166,7 +203,8 @@ public final class EventCodec {
                 case "type" -> type = once(field, type, text(field, parser));
                 case "name" -> name = once(field, name, text(field, parser));
                 case "id" -> id = once(field, id, text(field, parser));
-                case "time" -> time = once(field, time, instant(parser));
+                case AT -> at = once(field, at, instant(field, parser));
+                case "time" -> time = once(field, time, instant(field, parser));
                 case "data", "payload" -> {
                     once("data (or its alias payload)", hasData ? field : null, field);
                     hasData = true;
@@ -222,7 +260,7 @@ public final class EventCodec {
             throw new MalformedEventException(field + " must be text or a whole number, was " + shown(parser));
         }
 
-        private static Instant instant(JsonParser parser) {
+        private static Instant instant(String field, JsonParser parser) {
             JsonToken token = parser.currentToken();
             try {
                 if (token == JsonToken.VALUE_STRING) {
@@ -235,9 +273,9 @@ public final class EventCodec {
                     }
                 }
             } catch (DateTimeException e) {
-                throw new MalformedEventException(badTime(parser), e);
+                throw new MalformedEventException(badTime(field, parser), e);
             }
-            throw new MalformedEventException(badTime(parser));
+            throw new MalformedEventException(badTime(field, parser));
         }
 
         private static Instant checked(Instant time) {
@@ -247,8 +285,9 @@ public final class EventCodec {
             return time;
         }
 
-        private static String badTime(JsonParser parser) {
-            return "time must be ISO 8601 such as 2026-11-20T09:30:00Z, or epoch milliseconds, from 1970 to 9999; was "
+        private static String badTime(String field, JsonParser parser) {
+            return field
+                    + " must be ISO 8601 such as 2026-11-20T09:30:00Z, or epoch milliseconds, from 1970 to 9999; was "
                     + shown(parser);
         }
 

@@ -9,6 +9,7 @@ import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,9 +29,6 @@ final class Deliverer {
 
     /** How many events one round trip carries that the caller himself put together. */
     static final int MAX_EXPLICIT_BATCH = 100;
-
-    /** Digits of the time in front of a stored event. */
-    static final int TIME_DIGITS = 13;
 
     /** How often routing is tried again because registrations changed meanwhile. */
     private static final int MAX_STALE = 10;
@@ -70,7 +68,7 @@ final class Deliverer {
             parts.forEach(part -> keys.add(part.unit.prefix()));
             List<byte[]> args = arguments(routes.version(), batch, parts, true);
             return redis.run(QueueScripts.DELIVER, keys, args).flatMap(reply -> {
-                if (reply.status(QueueScripts.DeliverStatus.class) == QueueScripts.DeliverStatus.OK) {
+                if (QueueScripts.delivered(reply)) {
                     return Mono.just(batch.outcomes(parts, duplicates(reply, parts, batch)));
                 }
                 if (stale >= MAX_STALE) {
@@ -107,8 +105,8 @@ final class Deliverer {
     private Mono<Void> publish(Batch batch) {
         return Flux.range(0, batch.events.size())
                 .filter(i -> batch.failures[i] == null)
-                .flatMap(i ->
-                        redis.call("PUBLISH", batch.channel(i), batch.json(i)).onErrorResume(away -> Mono.empty()))
+                .flatMap(i -> redis.call("PUBLISH", batch.channel(i), batch.elements[i])
+                        .onErrorResume(away -> Mono.empty()))
                 .then();
     }
 
@@ -128,34 +126,39 @@ final class Deliverer {
     }
 
     private List<byte[]> arguments(byte[] version, Batch batch, List<Part> parts, boolean publish) {
-        List<byte[]> args = new ArrayList<>(8 + 2 * batch.events.size() + 4 * batch.events.size() * parts.size());
+        int events = batch.events.size();
+        List<byte[]> args = new ArrayList<>(4 + 4 * events + parts.size() * (1 + events));
         args.add(version);
-        args.add(number(batch.events.size()));
-        for (int i = 0; i < batch.events.size(); i++) {
+        args.add(number(maintenanceWindow(parts)));
+        args.add(number(events));
+        for (int i = 0; i < events; i++) {
             args.add(publish && batch.failures[i] == null ? batch.channel(i) : NOTHING);
             args.add(batch.elements[i]);
+            args.add(bytes(batch.events.get(i).id()));
+            args.add(bytes(batch.events.get(i).environment()));
         }
         for (Part part : parts) {
-            args.add(part.unit.wake());
-            args.add(number(maintenanceWindow(part.unit.queue())));
-            args.add(number(part.events.size()));
-            for (int event : part.events) {
-                args.add(number(event + 1));
-                args.add(bytes(batch.events.get(event).id()));
-                args.add(bytes(batch.events.get(event).environment()));
+            boolean all = part.events.size() == events;
+            args.add(number(all ? 0 : part.events.size()));
+            if (!all) {
+                part.events.forEach(event -> args.add(number(event + 1)));
             }
         }
         return args;
     }
 
-    /** About once a second a call also looks after the deduplication window; all others leave that out. */
-    private long maintenanceWindow(String queue) {
+    /** About once a second a call also looks after the deduplication windows of its queues; all others leave that out. */
+    private long maintenanceWindow(List<Part> parts) {
         long now = System.nanoTime();
-        Long last = maintained.get(queue);
-        if (last != null && now - last < MAINTENANCE_NANOS) {
+        boolean due = false;
+        for (Part part : parts) {
+            Long last = maintained.get(part.unit.queue());
+            due |= last == null || now - last >= MAINTENANCE_NANOS;
+        }
+        if (!due) {
             return 0;
         }
-        maintained.put(queue, now);
+        parts.forEach(part -> maintained.put(part.unit.queue(), now));
         return settings.deduplicationWindow().toMillis();
     }
 
@@ -198,12 +201,11 @@ final class Deliverer {
             this.events = events;
             this.elements = new byte[events.size()][];
             this.failures = new Throwable[events.size()];
-            byte[] time = bytes(String.format("%013d", redis.clock().millis()));
+            Instant now = Instant.ofEpochMilli(redis.clock().millis());
             for (int i = 0; i < events.size(); i++) {
                 duplicates.add(new ArrayList<>(0));
                 try {
-                    elements[i] = EventCodec.write(events.get(i), TIME_DIGITS, settings.maxEventBytes());
-                    System.arraycopy(time, 0, elements[i], 0, TIME_DIGITS);
+                    elements[i] = EventCodec.writeStored(events.get(i), now, settings.maxEventBytes());
                 } catch (MillraceException e) {
                     failures[i] = e;
                     elements[i] = NOTHING;
@@ -213,13 +215,6 @@ final class Deliverer {
 
         byte[] channel(int event) {
             return redis.keys().topicChannel(events.get(event).topic());
-        }
-
-        byte[] json(int event) {
-            byte[] element = elements[event];
-            byte[] json = new byte[element.length - TIME_DIGITS];
-            System.arraycopy(element, TIME_DIGITS, json, 0, json.length);
-            return json;
         }
 
         List<Outcome<Delivered>> outcomes(List<Part> parts, List<List<String>> duplicateIn) {
