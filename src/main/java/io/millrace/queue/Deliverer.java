@@ -14,7 +14,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -41,7 +40,6 @@ final class Deliverer {
     private final Registry registry;
     private final QueueSettings settings;
     private final GroupCommit<Event, Delivered> commits;
-    private final Map<String, Long> maintained = new ConcurrentHashMap<>();
 
     Deliverer(Redis redis, Registry registry, QueueSettings settings) {
         this.redis = redis;
@@ -66,8 +64,8 @@ final class Deliverer {
             List<byte[]> keys = new ArrayList<>(parts.size() + 1);
             keys.add(registry.versionKey());
             parts.forEach(part -> keys.add(part.unit.prefix()));
-            List<byte[]> args = arguments(routes.version(), batch, parts, true);
-            return redis.run(QueueScripts.DELIVER, keys, args).flatMap(reply -> {
+            List<byte[]> args = arguments(routes, batch, parts);
+            return run(routes, parts, keys, args).flatMap(reply -> {
                 if (QueueScripts.delivered(reply)) {
                     return Mono.just(batch.outcomes(parts, duplicates(reply, parts, batch)));
                 }
@@ -87,10 +85,11 @@ final class Deliverer {
         return registry.routes().flatMap(routes -> {
             List<Part> parts = route(batch, routes);
             return Flux.fromIterable(parts)
-                    .flatMap(part -> redis.run(
-                                    QueueScripts.DELIVER,
+                    .flatMap(part -> run(
+                                    routes,
+                                    List.of(part),
                                     List.of(part.unit.prefix()),
-                                    arguments(UNCHECKED, batch, List.of(part), false))
+                                    arguments(routes, batch, List.of(part)))
                             .doOnNext(reply -> duplicates(reply, List.of(part), batch))
                             .onErrorResume(error -> {
                                 part.events.forEach(event -> batch.failures[event] = error);
@@ -99,6 +98,12 @@ final class Deliverer {
                     .then(Mono.defer(() -> publish(batch)))
                     .then(Mono.fromSupplier(() -> batch.outcomes(parts, batch.duplicates)));
         });
+    }
+
+    /** A call that failed may have been the one to look after the window: the next one does it again. */
+    private Mono<Reply> run(Registry.Routes routes, List<Part> parts, List<byte[]> keys, List<byte[]> args) {
+        return redis.run(QueueScripts.DELIVER, keys, args)
+                .doOnError(error -> parts.forEach(part -> routes.maintained().remove(part.unit.queue())));
     }
 
     /** Live listeners of a cluster hear of events whose queues have them. */
@@ -125,14 +130,15 @@ final class Deliverer {
         return new ArrayList<>(parts.values());
     }
 
-    private List<byte[]> arguments(byte[] version, Batch batch, List<Part> parts, boolean publish) {
+    private List<byte[]> arguments(Registry.Routes routes, Batch batch, List<Part> parts) {
+        boolean single = !redis.isCluster();
         int events = batch.events.size();
         List<byte[]> args = new ArrayList<>(4 + 4 * events + parts.size() * (1 + events));
-        args.add(version);
-        args.add(number(maintenanceWindow(parts)));
+        args.add(single ? routes.version() : UNCHECKED);
+        args.add(number(maintenanceWindow(routes, parts)));
         args.add(number(events));
         for (int i = 0; i < events; i++) {
-            args.add(publish && batch.failures[i] == null ? batch.channel(i) : NOTHING);
+            args.add(single && batch.failures[i] == null ? batch.channel(i) : NOTHING);
             args.add(batch.elements[i]);
             args.add(bytes(batch.events.get(i).id()));
             args.add(bytes(batch.events.get(i).environment()));
@@ -148,7 +154,8 @@ final class Deliverer {
     }
 
     /** About once a second a call also looks after the deduplication windows of its queues; all others leave that out. */
-    private long maintenanceWindow(List<Part> parts) {
+    private long maintenanceWindow(Registry.Routes routes, List<Part> parts) {
+        Map<String, Long> maintained = routes.maintained();
         long now = System.nanoTime();
         boolean due = false;
         for (Part part : parts) {
