@@ -12,8 +12,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -40,7 +38,6 @@ final class Deliverer {
     private final Registry registry;
     private final QueueSettings settings;
     private final GroupCommit<Event, Delivered> commits;
-    private final Map<String, Long> maintained = new ConcurrentHashMap<>();
 
     Deliverer(Redis redis, Registry registry, QueueSettings settings) {
         this.redis = redis;
@@ -66,8 +63,8 @@ final class Deliverer {
             List<byte[]> keys = new ArrayList<>(parts.size() + 1);
             keys.add(registry.versionKey());
             parts.forEach(part -> keys.add(part.unit().prefix()));
-            List<byte[]> args = arguments(routes.version(), maintenanceWindow(parts), batch, parts, true);
-            return redis.run(QueueScripts.DELIVER, keys, args).flatMap(reply -> {
+            List<byte[]> args = arguments(routes.version(), maintenanceWindow(routes, parts), batch, parts, true);
+            return run(routes, parts, keys, args).flatMap(reply -> {
                 if (QueueScripts.delivered(reply)) {
                     noteDuplicates(reply, parts, batch);
                     return Mono.just(batch.outcomes());
@@ -87,21 +84,28 @@ final class Deliverer {
     private Mono<List<Outcome<Delivered>>> deliverToCluster(OutgoingBatch batch) {
         return registry.routes()
                 .flatMap(routes -> Flux.fromIterable(batch.route(routes))
-                        .flatMap(part -> deliverToQueue(batch, part))
+                        .flatMap(part -> deliverToQueue(batch, routes, part))
                         .then(Mono.defer(() -> publish(batch)))
                         .then(Mono.fromSupplier(batch::outcomes)));
     }
 
-    private Mono<Void> deliverToQueue(OutgoingBatch batch, OutgoingBatch.Part part) {
+    private Mono<Void> deliverToQueue(OutgoingBatch batch, Registry.Routes routes, OutgoingBatch.Part part) {
         List<OutgoingBatch.Part> alone = List.of(part);
-        List<byte[]> args = arguments(UNCHECKED, maintenanceWindow(alone), batch, alone, false);
-        return redis.run(QueueScripts.DELIVER, List.of(part.unit().prefix()), args)
+        List<byte[]> args = arguments(UNCHECKED, maintenanceWindow(routes, alone), batch, alone, false);
+        return run(routes, alone, List.of(part.unit().prefix()), args)
                 .doOnNext(reply -> noteDuplicates(reply, alone, batch))
                 .onErrorResume(error -> {
                     batch.fail(part, error);
                     return Mono.empty();
                 })
                 .then();
+    }
+
+    /** A call that failed may have been the one to look after the windows: the next one does it again. */
+    private Mono<Reply> run(
+            Registry.Routes routes, List<OutgoingBatch.Part> parts, List<byte[]> keys, List<byte[]> args) {
+        return redis.run(QueueScripts.DELIVER, keys, args)
+                .doOnError(error -> parts.forEach(part -> routes.maintained().remove(part.queue())));
     }
 
     /** Live listeners of a cluster hear of events whose queues have them. */
@@ -137,17 +141,17 @@ final class Deliverer {
     }
 
     /** About once a second a call also looks after the deduplication windows of its queues; all others leave that out. */
-    private long maintenanceWindow(List<OutgoingBatch.Part> parts) {
+    private long maintenanceWindow(Registry.Routes routes, List<OutgoingBatch.Part> parts) {
         long now = System.nanoTime();
         boolean due = false;
         for (OutgoingBatch.Part part : parts) {
-            Long last = maintained.get(part.queue());
+            Long last = routes.maintained().get(part.queue());
             due |= last == null || now - last >= MAINTENANCE_NANOS;
         }
         if (!due) {
             return 0;
         }
-        parts.forEach(part -> maintained.put(part.queue(), now));
+        parts.forEach(part -> routes.maintained().put(part.queue(), now));
         return settings.deduplicationWindow().toMillis();
     }
 

@@ -66,6 +66,7 @@ final class Registry {
         private final List<Route> all;
         private final long loadedNanos;
         private final ConcurrentMap<String, Matching> remembered = new ConcurrentHashMap<>();
+        private final ConcurrentMap<String, Long> maintained = new ConcurrentHashMap<>();
 
         Routes(byte[] version, List<Route> all, long loadedNanos) {
             this.version = version;
@@ -79,6 +80,14 @@ final class Registry {
 
         List<Route> all() {
             return all;
+        }
+
+        /**
+         * When each queue's deduplication window was last looked after. Kept per version: a queue that was destroyed and registered
+         * again has a new window.
+         */
+        ConcurrentMap<String, Long> maintained() {
+            return maintained;
         }
 
         /** The queues that want a topic. */
