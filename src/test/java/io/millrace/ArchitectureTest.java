@@ -48,7 +48,9 @@ class ArchitectureTest {
             Map.entry("drain", List.of("redis", "json", "queue", "resource")),
             Map.entry(
                     "server", List.of("redis", "json", "lock", "queue", "stream", "ipc", "quest", "resource", "drain")),
-            Map.entry("cli", List.of("server")),
+            // The commands speak of queues, addresses and JSON themselves: hiding those words behind server would only
+            // repeat them.
+            Map.entry("cli", List.of("server", "queue", "redis", "json")),
             Map.entry(
                     "spring",
                     List.of(
@@ -71,7 +73,8 @@ class ArchitectureTest {
             "io.github.resilience4j", List.of("resource"),
             "org.springframework", List.of("spring"),
             "picocli", List.of("cli"),
-            "ch.qos.logback", List.of("server", "cli"));
+            "me.tongfei", List.of("cli"),
+            "ch.qos.logback", List.of("cli"));
 
     /**
      * Classes outside of server and cli that may subscribe or block, each with its reason. Long-lived components whose
