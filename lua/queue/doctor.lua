@@ -1,7 +1,7 @@
 --[[ queue/doctor.lua: one step of looking for what must not be, and of repairing it.
   KEYS[1]  unit prefix; derived: every key of the unit, see queue/unit.lua
   ARGV[1]  "scan": ARGV[2] cursor, ARGV[3] glob pattern of the unit's keys, ARGV[4] COUNT
-           "facet": ARGV[2] facet, ARGV[3] wake channel
+           "facet": ARGV[2] facet
            "profile": ARGV[2] lease profile
            "window": nothing more
   Returns  scan: {"OK", cursor, key, ...}. Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
@@ -33,7 +33,7 @@ local facet = ARGV[2]
 local have = call('LLEN', unit .. 'f:' .. facet) + back_count(unit, facet)
 local turns = #call('LPOS', unit .. 'ring', facet, 'COUNT', 0)
 if have > 0 and turns == 0 then
-  enter_ring(unit, facet, ARGV[3])
+  enter_ring(unit, facet)
   return {'OK', 'MISSING'}
 end
 if have > 0 and turns > 1 then

@@ -13,13 +13,13 @@ for i = 1, #facets do
   local facet = facets[i]
   local waiting, oldest = call('LLEN', unit .. 'f:' .. facet), nil
   local head = call('LINDEX', unit .. 'f:' .. facet, 0)
-  if head then oldest = tonumber(string.sub(head, 1, 13)) end
+  if head then oldest = delivered_at(head) end
   if has_back then
     local member = call('ZRANGE', unit .. 'back', '[' .. facet_prefix(facet), back_end(facet), 'BYLEX', 'LIMIT', 0, 1)[1]
     if member then
       waiting = waiting + back_count(unit, facet)
       local _, _, element = parse_member(member)
-      oldest = math.min(oldest or math.huge, tonumber(string.sub(element, 1, 13)))
+      oldest = math.min(oldest or math.huge, delivered_at(element))
     end
   end
   reply[#reply + 1] = facet

@@ -17,7 +17,7 @@ local function add(facet, element)
     order[#order + 1] = facet
   end
   counts[facet] = counts[facet] + 1
-  oldest[facet] = math.min(oldest[facet], tonumber(string.sub(element, 1, 13)))
+  oldest[facet] = math.min(oldest[facet], delivered_at(element))
 end
 if profile == 'later' then
   local members = call('ZRANGE', unit .. 'later', tonumber(from), from + count - 1)

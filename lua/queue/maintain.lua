@@ -14,7 +14,7 @@ local function forget_if_idle(unit, profile, lease_ms, now)
   call('SREM', unit .. 'leases', profile)
 end
 
-local function reclaim(unit, profile, wake, now, budget)
+local function reclaim(unit, profile, now, budget)
   local lease_ms, max_attempts = parse_profile(profile)
   local stream = unit .. 'l:' .. profile
   while budget > 0 do
@@ -24,7 +24,7 @@ local function reclaim(unit, profile, wake, now, budget)
       local id, entry = entries[i][1], entries[i][2]
       call('XDEL', stream, id)
       for j = 1, #entry, 2 do
-        end_lease(unit, wake, id, (j + 1) / 2, entry[j], entry[j + 1], max_attempts, true, nil, 'lease expired', false)
+        end_lease(unit, id, (j + 1) / 2, entry[j], entry[j + 1], max_attempts, true, nil, 'lease expired', false)
         budget = budget - 1
       end
     end
@@ -34,18 +34,18 @@ local function reclaim(unit, profile, wake, now, budget)
 end
 
 -- Messages whose time has come join their facet; leases that ended are taken back.
-local function maintain(unit, wake)
+local function maintain(unit)
   local now = now_ms()
   local due = call('ZRANGEBYSCORE', unit .. 'later', '-inf', now, 'LIMIT', 0, MAINTAIN_LIMIT)
   for i = 1, #due do
     call('ZREM', unit .. 'later', due[i])
-    put_back(unit, (parse_member(due[i])), due[i], wake)
+    put_back(unit, (parse_member(due[i])), due[i])
   end
   local budget = MAINTAIN_LIMIT - #due
   local profiles = call('SMEMBERS', unit .. 'leases')
   for i = 1, #profiles do
     if budget <= 0 then return end
-    budget = reclaim(unit, profiles[i], wake, now, budget)
+    budget = reclaim(unit, profiles[i], now, budget)
   end
 end
 

@@ -1,11 +1,11 @@
 --[[ queue/pull.lua: takes the next messages, one of each facet in turn, and acknowledges earlier leases in the same step.
   KEYS[1]  unit prefix                                                   "<namespace>:queue:{<name>/<partition>}:"
-  Derived  of the unit: ring, back, later, leases, l:<profile>, dead, f:<facet>; see queue/unit.lua
+  Derived  of the unit: ring, back, later, leases, l:<profile>, dead, f:<facet>, channel wake; see queue/unit.lua
   ARGV[1]  how many at most, 0 to 256 (0: only acknowledge)      ARGV[2]  "take": at most once, nothing is remembered;
            "each": one lease a message; "batch": one lease for all
-  ARGV[3]  lease profile "<leaseMs>.<maxAttempts>"               ARGV[4]  wake channel
-  ARGV[5]  "1": first look for ended leases and due messages, at most 64 of them (done in any case when the ring is empty)
-  ARGV[6..] entry ids of the same profile to acknowledge
+  ARGV[3]  lease profile "<leaseMs>.<maxAttempts>"
+  ARGV[4]  "1": first look for ended leases and due messages, at most 64 of them (done in any case when the ring is empty)
+  ARGV[5..] entry ids of the same profile to acknowledge
   Returns  {"OK", wait, acknowledged, receipt or "", ...}. wait: ms until something that now waits becomes due or a lease ends,
            -1 if nothing does; only known when fewer than asked for are returned, else -1.
            Then in "take" and "batch" an element each, in "each" an entry id and an element each. An element that was handed out
@@ -18,13 +18,13 @@ local call = redis.call
 local unit, n, mode, profile = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local ring, stream = unit .. 'ring', unit .. 'l:' .. profile
 local acknowledged, wait = 0, -1
-if #ARGV > 5 then acknowledged = call('XDEL', stream, unpack(ARGV, 6)) end
+if #ARGV > 4 then acknowledged = call('XDEL', stream, unpack(ARGV, 5)) end
 local fields, elements, c = {}, {}, 0 -- what is taken: field "1" or "<attempt>:<order>", and the element
 
 local function maintain_now()
   -- @include queue/unit.lua
   -- @include queue/maintain.lua
-  maintain(unit, ARGV[4])
+  maintain(unit)
 end
 
 local function due_in()
@@ -94,10 +94,10 @@ local function serve()
   if n > 1 or has_back then serve_many(has_back) else serve_one() end
 end
 
-if ARGV[5] == '1' then maintain_now() end
+if ARGV[4] == '1' then maintain_now() end
 if n > 0 then
   serve()
-  if c == 0 and ARGV[5] ~= '1' then
+  if c == 0 and ARGV[4] ~= '1' then
     maintain_now()
     serve()
   end

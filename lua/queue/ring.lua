@@ -10,6 +10,6 @@ local function back_count(unit, facet)
 end
 
 -- Puts a facet that just got its first servable element at the end of the ring; tells idle consumers if the ring was empty.
-local function enter_ring(unit, facet, wake)
-  if call('RPUSH', unit .. 'ring', facet) == 1 then call('PUBLISH', wake, '!') end
+local function enter_ring(unit, facet)
+  if call('RPUSH', unit .. 'ring', facet) == 1 then call('PUBLISH', unit .. 'wake', '!') end
 end

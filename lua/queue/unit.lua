@@ -9,7 +9,8 @@
     l:<profile> STREAM in flight: one entry is one lease of one or more elements; the entry id is the fence and dates the lease
     dead       STREAM  dead letters: f facet, m element, a attempts, r reason
     ids        SET     event ids delivered in this deduplication window; ids.old: in the one before; ids.since: when it began
-  An element is 13 digits (epoch ms of delivery), then the event as JSON whose first field is "environment".
+    wake       CHANNEL told when the ring is not empty any more
+  An element is an event as JSON that begins {"_at":<13 digits, epoch ms of delivery>,"environment":"<facet>".
   A field of an in-flight entry is "<attempt>", or "<attempt>:<order>" when the element has been in flight before.
   A member of back and later is "<bytes of facet>:<facet>/<order>:<attempts so far>:<element>". Order is the id of the first lease. ]]
 -- @include queue/ring.lua
@@ -19,9 +20,11 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- The facet of an element: the value of its first JSON field. Escapes are rare and left to cjson.
+local function delivered_at(element) return tonumber(string.sub(element, 8, 20)) or 0 end
+
+-- The facet of an element: the value of its second JSON field. Escapes are rare and left to cjson.
 local function facet_of(element)
-  local from = 30 -- 13 digits, then {"environment":"
+  local from = 37 -- behind {"_at":1790000000000,"environment":"
   local stop = from
   while true do
     stop = string.find(element, '["\\]', stop)
@@ -45,10 +48,10 @@ local function parse_member(member)
 end
 
 -- Gives an element back to its old place in its facet.
-local function put_back(unit, facet, member, wake)
+local function put_back(unit, facet, member)
   local waiting = call('EXISTS', unit .. 'f:' .. facet) == 1 or back_count(unit, facet) > 0
   call('ZADD', unit .. 'back', 0, member)
-  if not waiting then enter_ring(unit, facet, wake) end
+  if not waiting then enter_ring(unit, facet) end
 end
 
 local function put_dead(unit, facet, element, attempts, reason)
@@ -66,7 +69,7 @@ end
 
 -- Where an element goes whose lease ended without acknowledgement. counted: whether this attempt counts as used.
 -- Answers 'BACK', 'LATER' or 'DEAD'.
-local function end_lease(unit, wake, entry_id, index, field, element, max_attempts, counted, due_ms, reason, bury)
+local function end_lease(unit, entry_id, index, field, element, max_attempts, counted, due_ms, reason, bury)
   local attempt, order = attempt_and_order(field, entry_id, index)
   local facet = facet_of(element) or ''
   if bury or (counted and max_attempts > 0 and attempt >= max_attempts) then
@@ -76,10 +79,12 @@ local function end_lease(unit, wake, entry_id, index, field, element, max_attemp
   local used = counted and attempt or attempt - 1
   local member = facet_prefix(facet) .. order .. ':' .. used .. ':' .. element
   if due_ms then
+    local first = call('ZRANGE', unit .. 'later', 0, 0, 'WITHSCORES')[2]
     call('ZADD', unit .. 'later', due_ms, member)
+    if not first or due_ms < tonumber(first) then call('PUBLISH', unit .. 'wake', '!') end -- idle readers set their timer anew
     return 'LATER'
   end
-  put_back(unit, facet, member, wake)
+  put_back(unit, facet, member)
   return 'BACK'
 end
 

@@ -2,7 +2,6 @@ package io.millrace.json;
 
 import io.millrace.Event;
 import io.millrace.MalformedEventException;
-import java.io.ByteArrayOutputStream;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
@@ -11,7 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 
@@ -30,8 +28,19 @@ public final class EventCodec {
     /** How large one event may be as JSON, in bytes, unless set otherwise. */
     public static final int DEFAULT_MAX_BYTES = 1 << 20;
 
-    /** Where the text of the environment begins in what {@link #write} returns; scripts rely on it. */
-    static final String FIRST_FIELD = "{\"environment\":\"";
+    /** The field that stored and published events bear in front: when they were delivered. Scripts rely on its place. */
+    private static final String AT = "_at";
+
+    /** How long {@code "_at":1790000000000,} is. */
+    private static final int AT_BYTES = 20;
+
+    private static final String BEGIN = "{\"" + AT + "\":";
+    private static final String ENVIRONMENT = ",\"environment\":";
+    private static final String TYPE = ",\"type\":";
+    private static final String NAME = ",\"name\":";
+    private static final String ID = ",\"id\":";
+    private static final String TIME = ",\"time\":\"";
+    private static final String DATA = ",\"data\":";
 
     /** The latest time an event may bear: the last millisecond of the year 9999. */
     private static final long MAX_EPOCH_MS = 253_402_300_799_999L;
@@ -39,49 +48,61 @@ public final class EventCodec {
     private EventCodec() {}
 
     /**
-     * An event as JSON in UTF-8, behind as many bytes as the caller wants to fill itself.
+     * An event as it is stored and published: as {@link #write}, with the time of its delivery in front.
      *
-     * @param room how many bytes to leave free in front, 0 or more
-     * @param maxBytes how long the JSON may be
+     * @param at when it is delivered, 13 digits of epoch milliseconds
+     * @param maxBytes how long the event's own JSON may be
      * @throws MalformedEventException if it is larger, or has no JSON form
      */
-    public static byte[] write(Event event, int room, int maxBytes) {
-        ByteArrayOutputStream out = new ByteArrayOutputStream(256);
-        for (int i = 0; i < room; i++) {
-            out.write(0);
+    public static byte[] writeStored(Event event, Instant at, int maxBytes) {
+        return bytes(event, at, maxBytes);
+    }
+
+    /**
+     * An event as JSON in UTF-8.
+     *
+     * @throws MalformedEventException if it has no JSON form
+     */
+    public static byte[] write(Event event) {
+        return bytes(event, null, Integer.MAX_VALUE);
+    }
+
+    private static byte[] bytes(Event event, @Nullable Instant at, int maxBytes) {
+        JsonWriter out = JsonWriter.ofThread();
+        if (at == null) {
+            out.ascii("{\"environment\":");
+        } else {
+            out.ascii(BEGIN).ascii(Long.toString(at.toEpochMilli())).ascii(ENVIRONMENT);
         }
-        try (JsonGenerator generator = Json.MAPPER.createGenerator(out)) {
-            generator.writeStartObject();
-            generator.writeStringProperty("environment", event.environment());
-            generator.writeStringProperty("type", event.type());
-            generator.writeStringProperty("name", event.name());
-            generator.writeStringProperty("id", event.id());
-            generator.writeStringProperty("time", time(event.time()));
-            Object data = event.data();
-            if (data != null) {
-                generator.writeName("data");
-                Json.write(generator, data);
-            }
-            for (Map.Entry<String, @Nullable Object> attribute :
-                    event.attributes().entrySet()) {
-                generator.writeName(attribute.getKey());
-                Json.write(generator, attribute.getValue());
-            }
-            generator.writeEndObject();
-        } catch (JacksonException e) {
-            throw new MalformedEventException(
-                    "event " + event.id() + " cannot be written as JSON: " + e.getOriginalMessage(), e);
+        out.string(event.environment())
+                .ascii(TYPE)
+                .string(event.type())
+                .ascii(NAME)
+                .string(event.name());
+        out.ascii(ID)
+                .string(event.id())
+                .ascii(TIME)
+                .ascii(Times.text(event.time()))
+                .ascii("\"");
+        Object data = event.data();
+        if (data != null) {
+            out.ascii(DATA).value(data);
         }
-        if (out.size() - room > maxBytes) {
-            throw new MalformedEventException("event " + event.id() + " has " + (out.size() - room)
-                    + " bytes, more than the limit of " + maxBytes + "; store the bulk elsewhere and send a reference");
+        for (Map.Entry<String, @Nullable Object> attribute : event.attributes().entrySet()) {
+            out.ascii(",").string(attribute.getKey()).ascii(":").value(attribute.getValue());
         }
-        return out.toByteArray();
+        byte[] json = out.ascii("}").take();
+        int size = json.length - (at == null ? 0 : AT_BYTES);
+        if (size > maxBytes) {
+            throw new MalformedEventException("event " + event.id() + " has " + size + " bytes, more than the limit of "
+                    + maxBytes + "; store the bulk elsewhere and send a reference");
+        }
+        return json;
     }
 
     /** An event as one line of JSON. */
     public static String text(Event event) {
-        return new String(write(event, 0, Integer.MAX_VALUE), StandardCharsets.UTF_8);
+        return new String(write(event), StandardCharsets.UTF_8);
     }
 
     /** An event as a plain value, in the order it is written. */
@@ -91,7 +112,7 @@ public final class EventCodec {
         fields.put("type", event.type());
         fields.put("name", event.name());
         fields.put("id", event.id());
-        fields.put("time", time(event.time()));
+        fields.put("time", Times.text(event.time()));
         if (event.data() != null) {
             fields.put("data", event.data());
         }
@@ -100,35 +121,103 @@ public final class EventCodec {
     }
 
     /**
-     * Reads one event.
+     * An event that was stored.
      *
-     * @param json the bytes, UTF-8
-     * @param offset where it begins
-     * @param length how long it is
+     * @param at when it was delivered
+     * @param event what was delivered
+     */
+    public record Stored(Instant at, Event event) {}
+
+    /**
+     * Reads what {@link #writeStored} wrote.
+     *
+     * @throws MalformedEventException if it is no event, or bears no time of delivery
+     */
+    public static Stored readStored(byte[] json) {
+        Fields fields = asWritten(json);
+        if (fields == null) {
+            fields = fields(json);
+        }
+        Instant at = fields.at;
+        if (at == null) {
+            throw new MalformedEventException(AT + " is missing; this was not stored by Millrace");
+        }
+        return new Stored(at, fields.event());
+    }
+
+    /**
+     * Reads one event. Where it bears the time of an earlier delivery, that is left out.
+     *
+     * @param json UTF-8
      * @throws MalformedEventException with the field and the value, if it is none
      */
-    public static Event read(byte[] json, int offset, int length) {
-        try (JsonParser parser = Json.MAPPER.createParser(json, offset, length)) {
-            JsonToken first = parser.nextToken();
-            if (first != JsonToken.START_OBJECT) {
-                throw new MalformedEventException(
-                        "an event is a JSON object, this " + (first == null ? "is empty" : "begins with " + first));
-            }
+    public static Event read(byte[] json) {
+        return fields(json).event();
+    }
+
+    /**
+     * Reads what is exactly as {@link #writeStored} writes it, without escapes, at a fraction of a general parser's cost; what
+     * follows the fields of every event is left to that.
+     *
+     * @return {@code null} if it is anything else
+     */
+    private static @Nullable Fields asWritten(byte[] json) {
+        AsciiScanner scanner = new AsciiScanner(json);
+        Fields fields = new Fields();
+        scanner.expect(BEGIN);
+        fields.at = Instant.ofEpochMilli(scanner.digits(13));
+        fields.environment = scanner.expect(ENVIRONMENT).string();
+        fields.type = scanner.expect(TYPE).string();
+        fields.name = scanner.expect(NAME).string();
+        fields.id = scanner.expect(ID).string();
+        String time = scanner.expect(",\"time\":").string();
+        if (!scanner.matches()) {
+            return null;
+        }
+        try {
+            fields.time = Fields.checked(Times.parse(time));
+        } catch (DateTimeException e) {
+            return null;
+        }
+        if (scanner.atEnd("}")) {
+            return fields;
+        }
+        int rest = scanner.position();
+        if (json[rest] != ',') {
+            return null;
+        }
+        json[rest] = '{'; // what follows is read as an object of its own
+        try (JsonParser parser = Json.MAPPER.createParser(json, rest, json.length - rest)) {
+            take(parser, fields);
+            return fields;
+        } catch (JacksonException e) {
+            throw Json.malformed(e);
+        } finally {
+            json[rest] = ',';
+        }
+    }
+
+    private static Fields fields(byte[] json) {
+        try (JsonParser parser = Json.MAPPER.createParser(json)) {
             Fields fields = new Fields();
-            for (String name = parser.nextName(); name != null; name = parser.nextName()) {
-                parser.nextToken();
-                fields.take(name, parser);
-            }
-            Json.end(parser);
-            return fields.event();
+            take(parser, fields);
+            return fields;
         } catch (JacksonException e) {
             throw Json.malformed(e);
         }
     }
 
-    /** As {@link #read(byte[], int, int)}, of all bytes. */
-    public static Event read(byte[] json) {
-        return read(json, 0, json.length);
+    private static void take(JsonParser parser, Fields fields) {
+        JsonToken first = parser.nextToken();
+        if (first != JsonToken.START_OBJECT) {
+            throw new MalformedEventException(
+                    "an event is a JSON object, this " + (first == null ? "is empty" : "begins with " + first));
+        }
+        for (String name = parser.nextName(); name != null; name = parser.nextName()) {
+            parser.nextToken();
+            fields.take(name, parser);
+        }
+        Json.end(parser);
     }
 
     /** As {@link #read(byte[])}, of text. */
@@ -141,12 +230,6 @@ public final class EventCodec {
         return read(Json.write(value));
     }
 
-    private static String time(Instant time) {
-        String text =
-                time.toString(); // "…:07Z" or "…:07.250Z": the former gets its milliseconds, so that all look alike
-        return text.length() > 4 && text.charAt(text.length() - 4) == ':' ? text.replace("Z", ".000Z") : text;
-    }
-
     /** The fields of one event while they are read. */
     private static final class Fields {
 
@@ -155,6 +238,7 @@ public final class EventCodec {
         private @Nullable String name;
         private @Nullable String id;
         private @Nullable Instant time;
+        private @Nullable Instant at;
         private boolean hasData;
         private @Nullable Object data;
         private final Map<String, @Nullable Object> attributes = new LinkedHashMap<>();
@@ -166,7 +250,8 @@ public final class EventCodec {
                 case "type" -> type = once(field, type, text(field, parser));
                 case "name" -> name = once(field, name, text(field, parser));
                 case "id" -> id = once(field, id, text(field, parser));
-                case "time" -> time = once(field, time, instant(parser));
+                case AT -> at = once(field, at, instant(field, parser));
+                case "time" -> time = once(field, time, instant(field, parser));
                 case "data", "payload" -> {
                     once("data (or its alias payload)", hasData ? field : null, field);
                     hasData = true;
@@ -182,18 +267,14 @@ public final class EventCodec {
         }
 
         Event event() {
-            Event event =
-                    Event.of(required("environment", environment), required("type", type), required("name", name));
-            if (id != null) {
-                event = event.withId(id);
-            }
-            if (time != null) {
-                event = event.withTime(time);
-            }
-            if (hasData) {
-                event = event.withData(data);
-            }
-            return event.withAll(attributes);
+            return Event.of(
+                    required("environment", environment),
+                    required("type", type),
+                    required("name", name),
+                    id == null ? Event.newId() : id,
+                    time == null ? Instant.ofEpochMilli(System.currentTimeMillis()) : time,
+                    data,
+                    attributes);
         }
 
         private static <T> T once(String field, @Nullable T before, T now) {
@@ -222,11 +303,11 @@ public final class EventCodec {
             throw new MalformedEventException(field + " must be text or a whole number, was " + shown(parser));
         }
 
-        private static Instant instant(JsonParser parser) {
+        private static Instant instant(String field, JsonParser parser) {
             JsonToken token = parser.currentToken();
             try {
                 if (token == JsonToken.VALUE_STRING) {
-                    return checked(Instant.parse(parser.getString()));
+                    return checked(Times.parse(parser.getString()));
                 }
                 if (token == JsonToken.VALUE_NUMBER_INT || token == JsonToken.VALUE_NUMBER_FLOAT) {
                     BigDecimal ms = parser.getDecimalValue();
@@ -235,9 +316,9 @@ public final class EventCodec {
                     }
                 }
             } catch (DateTimeException e) {
-                throw new MalformedEventException(badTime(parser), e);
+                throw new MalformedEventException(badTime(field, parser), e);
             }
-            throw new MalformedEventException(badTime(parser));
+            throw new MalformedEventException(badTime(field, parser));
         }
 
         private static Instant checked(Instant time) {
@@ -247,8 +328,9 @@ public final class EventCodec {
             return time;
         }
 
-        private static String badTime(JsonParser parser) {
-            return "time must be ISO 8601 such as 2026-11-20T09:30:00Z, or epoch milliseconds, from 1970 to 9999; was "
+        private static String badTime(String field, JsonParser parser) {
+            return field
+                    + " must be ISO 8601 such as 2026-11-20T09:30:00Z, or epoch milliseconds, from 1970 to 9999; was "
                     + shown(parser);
         }
 

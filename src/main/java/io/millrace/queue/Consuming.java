@@ -13,6 +13,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.SignalType;
 
 /** Handles what a {@link Reading} hands out: acknowledges, retries, keeps leases alive. One instance a subscription. */
 final class Consuming {
@@ -55,7 +56,7 @@ final class Consuming {
         Mono<Void> work = handedOut
                 .takeUntilOther(options.until())
                 .flatMap(handle, options.concurrency(), 1)
-                .then();
+                .then(Mono.defer(reading::acknowledgeRest));
         return options.extendLeases() ? work.takeUntilOther(renewals()) : work;
     }
 
@@ -77,21 +78,29 @@ final class Consuming {
                     return retry(lease, message, error);
                 })
                 .doFinally(end -> {
-                    running.remove(lease);
+                    finish(lease);
                     if (settled.compareAndSet(false, true)) { // cancelled: the next consumer may have it at once
                         leases.endLater(Leases.Return.all(
                                 lease.receipt(), Duration.ZERO, "its consumer was stopped while handling it"));
+                    } else if (end == SignalType.CANCEL) {
+                        reading.flushAcknowledgements();
                     }
                 });
     }
 
     private Mono<Void> acknowledge(Delivery lease) {
-        running.remove(lease); // before the receipt is read: no extension may change it any more
-        return lease.settled().doOnNext(reading::acknowledgeLater).then();
+        finish(lease);
+        return lease.settled().flatMap(reading::acknowledge);
+    }
+
+    /** Before the receipt is read: no extension may change it any more. */
+    private void finish(Delivery lease) {
+        running.remove(lease);
+        lease.finish();
     }
 
     private Mono<Void> retry(Delivery lease, Message message, Throwable error) {
-        running.remove(lease);
+        finish(lease);
         Duration delay = options.delayAfter(
                 message.attempt(), ThreadLocalRandom.current().nextDouble());
         log.warn(

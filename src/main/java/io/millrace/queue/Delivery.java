@@ -20,6 +20,7 @@ public final class Delivery {
     private volatile Receipt receipt;
     private volatile Mono<Boolean> extending = Mono.just(true);
     private volatile long leasedNanos = System.nanoTime();
+    private boolean finished; // guarded by this
 
     Delivery(Message message, Receipt receipt, Leases leases, LeaseOptions options) {
         this.message = message;
@@ -99,6 +100,9 @@ public final class Delivery {
     }
 
     private synchronized Mono<Boolean> extendNext(String profile) {
+        if (finished) {
+            return Mono.just(false);
+        }
         Mono<Boolean> next = extending
                 .onErrorReturn(true)
                 .flatMap(done -> leases.extend(receipt, profile))
@@ -106,6 +110,11 @@ public final class Delivery {
                 .cache();
         extending = next;
         return next;
+    }
+
+    /** From now on extensions are refused: whoever extends leases may be late to notice that the work is done. */
+    synchronized void finish() {
+        finished = true;
     }
 
     /** When the present lease was taken or extended, by {@link System#nanoTime()}. */

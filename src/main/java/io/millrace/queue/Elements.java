@@ -7,7 +7,7 @@ import io.millrace.redis.Reply;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 
-/** What queues store, read back: 13 digits of time, then the event as JSON. */
+/** What queues store, read back: events as JSON with the time of delivery in front. */
 final class Elements {
 
     private Elements() {}
@@ -27,20 +27,9 @@ final class Elements {
 
     /** As above, of an element itself. */
     static Message message(String queue, int attempt, byte[] element) {
-        if (element.length < Deliverer.TIME_DIGITS) {
-            throw new MalformedEventException("a stored message of queue \"" + queue + "\" is cut short");
-        }
-        long deliveredAt = 0;
-        for (int i = 0; i < Deliverer.TIME_DIGITS; i++) {
-            int digit = element[i] - '0';
-            if (digit < 0 || digit > 9) {
-                throw new MalformedEventException(
-                        "a stored message of queue \"" + queue + "\" does not begin with its time");
-            }
-            deliveredAt = deliveredAt * 10 + digit;
-        }
-        Event event = EventCodec.read(element, Deliverer.TIME_DIGITS, element.length - Deliverer.TIME_DIGITS);
-        return new Message(queue, event.environment(), attempt, Instant.ofEpochMilli(deliveredAt), event);
+        EventCodec.Stored stored = EventCodec.readStored(element);
+        Event event = stored.event();
+        return new Message(queue, event.environment(), attempt, stored.at(), event);
     }
 
     /** Something that is stored as a message and is none, shown as one: its text is the data. */

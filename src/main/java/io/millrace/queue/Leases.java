@@ -137,8 +137,7 @@ final class Leases {
     }
 
     private Mono<List<Outcome<Ended>>> returnBatch(List<Return> leases) {
-        List<byte[]> args = new ArrayList<>(1 + 7 * leases.size());
-        args.add(unit.wake());
+        List<byte[]> args = new ArrayList<>(7 * leases.size());
         for (Return lease : leases) {
             args.add(bytes(lease.receipt().profile()));
             args.add(bytes(lease.receipt().entry()));

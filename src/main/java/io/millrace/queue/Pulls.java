@@ -107,7 +107,6 @@ final class Pulls {
             args.add(Leases.bytes(Integer.toString(n)));
             args.add(mode);
             args.add(Leases.bytes(options.profile()));
-            args.add(unit.wake());
             args.add(Leases.bytes(maintain || maintenanceIsDue() ? "1" : "0"));
             for (Receipt receipt : acknowledge) {
                 args.add(Leases.bytes(receipt.entry()));

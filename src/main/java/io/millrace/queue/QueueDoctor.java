@@ -80,8 +80,7 @@ final class QueueDoctor {
     }
 
     private Mono<List<DoctorReport.Finding>> treat(Set<String> suspects, Set<String> profiles) {
-        Flux<DoctorReport.Finding> facets =
-                Flux.fromIterable(suspects).concatMap(facet -> step(facet, "facet", facet, text(unit.wake())));
+        Flux<DoctorReport.Finding> facets = Flux.fromIterable(suspects).concatMap(facet -> step(facet, "facet", facet));
         Flux<DoctorReport.Finding> leases =
                 Flux.fromIterable(profiles).concatMap(profile -> step(profile, "profile", profile));
         return Flux.concat(facets, leases, step("", "window")).collectList();

@@ -8,7 +8,7 @@ import java.util.List;
 /** The scripts of {@code lua/queue}; what they take and answer is said in their headers. */
 final class QueueScripts {
 
-    static final LuaScript<Reply> DELIVER = LuaScript.repeatable("queue/deliver.lua", QueueScripts::deliverReply);
+    static final LuaScript<Reply> DELIVER = LuaScript.repeatable("queue/deliver.lua", reply -> reply);
     static final LuaScript<Reply> PULL = LuaScript.once("queue/pull.lua", QueueScripts::ok);
     static final LuaScript<Reply> ACK = LuaScript.repeatable("queue/ack.lua", QueueScripts::ok);
     static final LuaScript<Reply> RETURN = LuaScript.repeatable("queue/return.lua", QueueScripts::ok);
@@ -37,19 +37,22 @@ final class QueueScripts {
         OK
     }
 
-    /** What {@code deliver.lua} says first. */
-    enum DeliverStatus {
+    private enum DeliverStatus {
         OK,
         STALE
     }
 
-    private static Reply ok(Reply reply) {
-        reply.status(Ok.class);
-        return reply;
+    /** Whether a batch was delivered; else its routing was outdated. {@code 1}: and none of it was a duplicate. */
+    static boolean delivered(Reply reply) {
+        return isOne(reply) || reply.status(DeliverStatus.class) == DeliverStatus.OK;
     }
 
-    private static Reply deliverReply(Reply reply) {
-        reply.status(DeliverStatus.class);
+    private static boolean isOne(Reply reply) {
+        return reply.size() == 1 && reply.values().get(0) instanceof Long;
+    }
+
+    private static Reply ok(Reply reply) {
+        reply.status(Ok.class);
         return reply;
     }
 }

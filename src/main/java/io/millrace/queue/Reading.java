@@ -64,6 +64,7 @@ final class Reading<T> {
     private boolean known; // that nothing more was there when we last looked
     private boolean due; // something may be due: look for it
     private int troubles;
+    private volatile boolean ended; // no pull will come any more that could carry acknowledgements
 
     /**
      * @param perPull how many elements of demand one pull can meet
@@ -102,14 +103,35 @@ final class Reading<T> {
                         })
                         .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
                         .doOnDiscard(type, this::giveBack)
-                        .doFinally(end -> flushAcknowledgements()),
+                        .doFinally(end -> ended = true),
                 PubSub.Attachment::close);
     }
 
-    /** Acknowledges with the next pull; for those who do not wait for the answer. */
-    void acknowledgeLater(Receipt receipt) {
+    /** Acknowledges with the next pull, which is not waited for; by itself, and waited for, when there will be no further pull. */
+    Mono<Void> acknowledge(Receipt receipt) {
         toAcknowledge.add(receipt);
         wake.call();
+        return ended ? acknowledgeRest() : Mono.empty();
+    }
+
+    /** Acknowledges what no pull has carried away. What fails comes again when its lease ends. */
+    Mono<Void> acknowledgeRest() {
+        return Flux.<Receipt>generate(sink -> {
+                    Receipt next = toAcknowledge.poll();
+                    if (next == null) {
+                        sink.complete();
+                    } else {
+                        sink.next(next);
+                    }
+                })
+                .flatMap(receipt -> leases.acknowledge(receipt).onErrorResume(error -> {
+                    log.warn(
+                            "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
+                            unit.queue(),
+                            error.getMessage());
+                    return Mono.empty();
+                }))
+                .then();
     }
 
     private void signalled(PubSub.Signal signal) {
@@ -202,7 +224,8 @@ final class Reading<T> {
         return receipts;
     }
 
-    private void flushAcknowledgements() {
+    /** As {@link #acknowledgeRest}, for somebody who does not wait. */
+    void flushAcknowledgements() {
         for (Receipt next = toAcknowledge.poll(); next != null; next = toAcknowledge.poll()) {
             leases.acknowledgeLater(next);
         }

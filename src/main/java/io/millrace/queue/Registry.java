@@ -56,13 +56,17 @@ final class Registry {
     /** A queue and its compiled pattern. */
     record Route(Registration registration, Pattern pattern, Unit unit) {}
 
+    /** The queues that want one topic. */
+    record Matching(List<Route> routes, List<String> queues) {}
+
     /** All routes at one version. */
     static final class Routes {
 
         private final byte[] version;
         private final List<Route> all;
         private final long loadedNanos;
-        private final ConcurrentMap<String, List<Route>> remembered = new ConcurrentHashMap<>();
+        private final ConcurrentMap<String, Matching> remembered = new ConcurrentHashMap<>();
+        private final ConcurrentMap<String, Long> maintained = new ConcurrentHashMap<>();
 
         Routes(byte[] version, List<Route> all, long loadedNanos) {
             this.version = version;
@@ -78,9 +82,17 @@ final class Registry {
             return all;
         }
 
+        /**
+         * When each queue's deduplication window was last looked after. Kept per version: a queue that was destroyed and registered
+         * again has a new window.
+         */
+        ConcurrentMap<String, Long> maintained() {
+            return maintained;
+        }
+
         /** The queues that want a topic. */
-        List<Route> matching(String topic) {
-            List<Route> known = remembered.get(topic);
+        Matching matching(String topic) {
+            Matching known = remembered.get(topic);
             if (known != null) {
                 return known;
             }
@@ -93,7 +105,9 @@ final class Registry {
             if (remembered.size() >= MAX_REMEMBERED) {
                 remembered.clear();
             }
-            List<Route> result = List.copyOf(matching);
+            Matching result = new Matching(
+                    List.copyOf(matching),
+                    matching.stream().map(route -> route.registration().queue()).toList());
             remembered.put(topic, result);
             return result;
         }

@@ -1,6 +1,8 @@
 package io.millrace.queue;
 
 import io.millrace.redis.Keys;
+import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Where a queue is kept: the prefix of its keys, and the channel on which idle readers are woken.
@@ -17,6 +19,19 @@ record Unit(String queue, byte[] prefix, byte[] wake) {
         if (queue.isEmpty()) {
             throw new IllegalArgumentException("a queue needs a name; it was empty");
         }
-        return new Unit(queue, keys.unit(KIND, queue, 0), keys.signalChannel(KIND, queue));
+        String prefix = keys.unitText(KIND, queue, 0);
+        return new Unit(
+                queue, prefix.getBytes(StandardCharsets.UTF_8), (prefix + "wake").getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Units are the same when their queue is; the rest follows from it. */
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return other instanceof Unit unit && queue.equals(unit.queue);
+    }
+
+    @Override
+    public int hashCode() {
+        return queue.hashCode();
     }
 }

@@ -11,12 +11,12 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
-import reactor.util.retry.Retry;
 
 /**
  * One Redis, shared by all parts of a Millrace: scripts and commands over one connection, dedicated connections for reads that
@@ -28,7 +28,9 @@ import reactor.util.retry.Retry;
 public final class Redis {
 
     /** How often a script that may run twice is sent again when its answer was lost. */
-    static final int REPEATS = 3;
+    static final int REPEATS = 4;
+
+    private static final long FIRST_PAUSE_MS = 40;
 
     private final Mono<Driver> driver;
     private volatile @Nullable Driver opened;
@@ -112,11 +114,26 @@ public final class Redis {
      * @param args its ARGV
      */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
+        return attempt(script, keys, args, 0).onErrorMap(RedisErrors::translate).publishOn(worker);
+    }
+
+    /** Not Reactor's retryWhen: it would cost every successful call more than the call itself. */
+    private <T> Mono<T> attempt(LuaScript<T> script, List<byte[]> keys, List<byte[]> args, int repeats) {
         Mono<T> once = connected()
                 .flatMap(commands -> eval(commands, script, keys, args))
                 .map(answer -> script.decode(Reply.of(answer)));
-        Mono<T> answer = script.isRepeatable() ? once.retryWhen(lostAnswers()) : once;
-        return answer.onErrorMap(RedisErrors::translate).publishOn(worker);
+        if (!script.isRepeatable() || repeats == REPEATS) {
+            return once;
+        }
+        return once.onErrorResume(
+                error -> RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL,
+                lost -> Mono.delay(pauseBefore(repeats + 1), worker).then(attempt(script, keys, args, repeats + 1)));
+    }
+
+    /** Doubled each time, half of it random. */
+    private static Duration pauseBefore(int repeat) {
+        long ms = FIRST_PAUSE_MS << (repeat - 1);
+        return Duration.ofMillis(ms / 2 + ThreadLocalRandom.current().nextLong(ms / 2 + 1));
     }
 
     /**
@@ -175,13 +192,6 @@ public final class Redis {
                                 commands,
                                 CommandType.EVAL,
                                 arguments(script.source().textBytes(), keys, args)));
-    }
-
-    private static Retry lostAnswers() {
-        return Retry.backoff(REPEATS, Duration.ofMillis(20))
-                .maxBackoff(Duration.ofMillis(250))
-                .filter(error -> RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL)
-                .onRetryExhaustedThrow((spec, signal) -> signal.failure());
     }
 
     static Mono<Object> dispatch(

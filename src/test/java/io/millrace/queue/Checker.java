@@ -1,0 +1,274 @@
+package io.millrace.queue;
+
+import io.millrace.Event;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Judges a history of deliveries, in the style of Jepsen's total queue: what was promised to be stored was handed out, nothing else
+ * was, and whatever was handed out twice has a recorded reason. Leases are judged by their receipts, which carry the server's time;
+ * no clock of a client is involved. Thread safe: record from any thread, then {@link #check()}.
+ */
+final class Checker {
+
+    /** Why a message may be handed out again. */
+    enum Cause {
+        CRASH,
+        TIMEOUT,
+        CANCEL,
+        CONNECTION_LOSS,
+        FAILED,
+        RELEASED
+    }
+
+    /** How many of what a history had, for figures. */
+    record Summary(int attempted, int acknowledged, int indeterminate, int delivered, int duplicates) {}
+
+    private record Handed(
+            int at,
+            String id,
+            String facet,
+            int attempt,
+            @Nullable Receipt receipt) {
+
+        long begin() {
+            String entry = receipt == null ? "0-0" : receipt.entry();
+            return Long.parseLong(entry.substring(0, entry.indexOf('-')));
+        }
+
+        long end() {
+            String profile = receipt == null ? "0.0" : receipt.profile();
+            return begin() + Long.parseLong(profile.substring(0, profile.indexOf('.')));
+        }
+
+        String shown() {
+            return id + " (attempt " + attempt + ", " + receipt + ")";
+        }
+    }
+
+    private record Acked(int at, Receipt receipt, boolean accepted) {}
+
+    private record Ended(int at, Cause cause) {}
+
+    private final Map<String, String> attempted = new LinkedHashMap<>(); // id to facet, in order
+    private final Set<String> acknowledged = new HashSet<>();
+    private final Set<String> indeterminate = new HashSet<>();
+    private final Set<String> refused = new HashSet<>();
+    private final Set<String> buried = new HashSet<>();
+    private final Map<String, List<Handed>> handed = new LinkedHashMap<>();
+    private final Map<String, List<Ended>> ended = new HashMap<>();
+    private final Map<Receipt, Receipt> extensions = new HashMap<>(); // old to new
+    private final List<Acked> acks = new ArrayList<>();
+    private int clock;
+
+    /** About to be delivered; again for each further try. */
+    synchronized void attempted(Event event) {
+        attempted.putIfAbsent(event.id(), event.environment());
+    }
+
+    /** Its delivery was confirmed. */
+    synchronized void acknowledged(String id) {
+        acknowledged.add(id);
+    }
+
+    /** Nobody knows whether it was stored. */
+    synchronized void indeterminate(String id) {
+        indeterminate.add(id);
+    }
+
+    /** It was certainly not stored. */
+    synchronized void refused(String id) {
+        refused.add(id);
+    }
+
+    /** It is a dead letter. */
+    synchronized void buried(String id) {
+        buried.add(id);
+    }
+
+    /** A consumer got it; without receipt where the consumer does not see one. */
+    synchronized void handedOut(Message message, @Nullable Receipt receipt) {
+        handedOut(message.id(), message.facet(), message.attempt(), receipt);
+    }
+
+    synchronized void handedOut(String id, String facet, int attempt, @Nullable Receipt receipt) {
+        handed.computeIfAbsent(id, key -> new ArrayList<>()).add(new Handed(clock++, id, facet, attempt, receipt));
+    }
+
+    /** A lease was begun anew under another receipt. */
+    synchronized void extended(Receipt before, Receipt now) {
+        extensions.put(before, now);
+    }
+
+    /** What an acknowledgement was answered. */
+    synchronized void ackAnswered(Receipt receipt, boolean accepted) {
+        acks.add(new Acked(clock++, receipt, accepted));
+    }
+
+    /** A reason for which this message may come once more. */
+    synchronized void explain(String id, Cause cause) {
+        ended.computeIfAbsent(id, key -> new ArrayList<>()).add(new Ended(clock++, cause));
+    }
+
+    /** A reason for which everything handed out so far and not acknowledged may come once more. */
+    synchronized void explainAll(Cause cause) {
+        Set<Receipt> done = new HashSet<>();
+        acks.stream().filter(Acked::accepted).forEach(ack -> done.add(ack.receipt()));
+        handed.forEach((id, all) -> {
+            Receipt receipt = all.get(all.size() - 1).receipt();
+            if (receipt == null || !done.contains(receipt)) {
+                explain(id, cause);
+            }
+        });
+    }
+
+    /** Whether everything that was confirmed has been handed out: the moment to check. */
+    synchronized boolean drained() {
+        return acknowledged.stream().allMatch(id -> handed.containsKey(id) || buried.contains(id));
+    }
+
+    synchronized int delivered() {
+        return handed.size();
+    }
+
+    /**
+     * The verdict.
+     *
+     * @throws AssertionError with everything that is wrong
+     */
+    synchronized Summary check() {
+        List<String> wrong = violations();
+        int duplicates =
+                handed.values().stream().mapToInt(all -> all.size() - 1).sum();
+        Summary summary =
+                new Summary(attempted.size(), acknowledged.size(), indeterminate.size(), handed.size(), duplicates);
+        if (!wrong.isEmpty()) {
+            throw new AssertionError(wrong.size() + " violations in " + summary + ":\n"
+                    + String.join("\n", wrong.subList(0, Math.min(20, wrong.size()))));
+        }
+        return summary;
+    }
+
+    private List<String> violations() {
+        List<String> wrong = new ArrayList<>();
+        for (String id : acknowledged) {
+            if (!handed.containsKey(id) && !buried.contains(id)) {
+                wrong.add("LOST " + id + " of facet " + attempted.get(id));
+            }
+        }
+        for (Map.Entry<String, List<Handed>> message : handed.entrySet()) {
+            String facet = attempted.get(message.getKey());
+            boolean never = refused.contains(message.getKey())
+                    && !acknowledged.contains(message.getKey())
+                    && !indeterminate.contains(message.getKey());
+            if (facet == null || never) {
+                wrong.add("PHANTOM " + message.getValue().get(0).shown());
+            } else if (message.getValue().stream().anyMatch(one -> !one.facet().equals(facet))) {
+                wrong.add("WRONG FACET " + message.getValue().get(0).shown());
+            }
+            repeats(message.getValue(), wrong);
+        }
+        order(wrong);
+        staleAcks(wrong);
+        return wrong;
+    }
+
+    /** Each handing out but the first needs a reason, and must not overlap the one before. */
+    private void repeats(List<Handed> all, List<String> wrong) {
+        List<Handed> sorted = new ArrayList<>(all);
+        if (all.stream().allMatch(one -> one.receipt() != null)) {
+            sorted.sort(Comparator.comparingLong(Handed::begin).thenComparing(Handed::attempt));
+        }
+        List<Ended> reasons = new ArrayList<>(ended.getOrDefault(all.get(0).id(), List.of()));
+        for (int i = 1; i < sorted.size(); i++) {
+            Handed before = last(sorted.get(i - 1));
+            Handed again = sorted.get(i);
+            Cause reason = reasons.isEmpty() ? null : reasons.remove(0).cause();
+            boolean leases = before.receipt() != null && again.receipt() != null;
+            boolean explained = leases ? endsLease(reason) : reason != null;
+            boolean expired = leases && before.end() <= again.begin();
+            if (acks.stream().anyMatch(ack -> ack.accepted() && ack.receipt().equals(before.receipt()))) {
+                wrong.add("AFTER ITS ACKNOWLEDGEMENT handed out again: " + again.shown());
+            } else if (!explained && !expired) {
+                wrong.add((before.receipt() == null ? "UNEXPLAINED duplicate " : "TWO LIVE LEASES of ") + again.shown()
+                        + ", before " + before.shown());
+            }
+        }
+    }
+
+    /** Whoever crashed, hung or lost the connection still holds the lease; only who gave it back does not. */
+    private static boolean endsLease(@Nullable Cause cause) {
+        return cause == Cause.CANCEL || cause == Cause.FAILED || cause == Cause.RELEASED;
+    }
+
+    /** The same handing out under its newest receipt. */
+    private Handed last(Handed one) {
+        Receipt receipt = one.receipt();
+        while (receipt != null && extensions.containsKey(receipt)) {
+            receipt = extensions.get(receipt);
+        }
+        return new Handed(one.at(), one.id(), one.facet(), one.attempt(), receipt);
+    }
+
+    /**
+     * First deliveries of a facet in the order of their attempts. Left out: what may have been stored late, or handed out before to
+     * somebody who could not record it.
+     */
+    private void order(List<String> wrong) {
+        Map<String, Integer> place = new HashMap<>();
+        attempted.keySet().forEach(id -> place.put(id, place.size()));
+        Map<String, Handed> lastOf = new HashMap<>();
+        handed.values().stream()
+                .map(all -> all.get(0))
+                .filter(first -> place.containsKey(first.id())
+                        && first.attempt() == 1
+                        && !indeterminate.contains(first.id())
+                        && !refused.contains(first.id()))
+                .sorted(Comparator.comparingLong(Handed::begin)
+                        .thenComparingLong(Checker::sequence)
+                        .thenComparingInt(Handed::at))
+                .forEach(first -> {
+                    Handed before = lastOf.put(first.facet(), first);
+                    if (before != null && place.get(before.id()) > place.get(first.id())) {
+                        wrong.add(
+                                "ORDER of facet " + first.facet() + ": " + before.id() + " came before " + first.id());
+                    }
+                });
+    }
+
+    private static long sequence(Handed one) {
+        Receipt receipt = one.receipt();
+        return receipt == null
+                ? 0
+                : Long.parseLong(receipt.entry().substring(receipt.entry().indexOf('-') + 1));
+    }
+
+    private void staleAcks(List<String> wrong) {
+        Map<Receipt, Handed> holder = new HashMap<>();
+        handed.values()
+                .forEach(all -> all.forEach(one -> {
+                    for (Receipt r = one.receipt(); r != null; r = extensions.get(r)) {
+                        holder.put(r, one);
+                    }
+                }));
+        Set<Receipt> accepted = new HashSet<>();
+        for (Acked ack : acks) {
+            if (!ack.accepted()) {
+                continue;
+            }
+            Handed one = holder.get(ack.receipt());
+            boolean replaced = one != null
+                    && handed.get(one.id()).stream().anyMatch(next -> next.at() > one.at() && next.at() < ack.at());
+            if (replaced || extensions.containsKey(ack.receipt()) || !accepted.add(ack.receipt())) {
+                wrong.add("STALE acknowledgement accepted: " + ack.receipt() + (one == null ? "" : " of " + one.id()));
+            }
+        }
+    }
+}

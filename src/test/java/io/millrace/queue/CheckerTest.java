@@ -1,0 +1,205 @@
+package io.millrace.queue;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.millrace.Event;
+import io.millrace.queue.Checker.Cause;
+import org.junit.jupiter.api.Test;
+
+/** A checker that cannot fail proves nothing: one seeded history for each thing it must find. */
+class CheckerTest {
+
+    private final Checker checker = new Checker();
+
+    @Test
+    void passesWhatIsRight() {
+        stored("a", "A");
+        stored("b", "A");
+        checker.attempted(event("never", "A"));
+        checker.indeterminate("never");
+        got("a", 1, "1000-0");
+        got("b", 1, "1001-0");
+        checker.ackAnswered(receipt("1000-0"), true);
+        checker.ackAnswered(receipt("1000-0"), false);
+        got("b", 2, "1101-0"); // its lease of 100 ms was over
+        checker.ackAnswered(receipt("1001-0"), false);
+        checker.ackAnswered(receipt("1101-0"), true);
+        assertThat(checker.drained()).isTrue();
+        assertThat(checker.check()).isEqualTo(new Checker.Summary(3, 2, 1, 2, 1));
+    }
+
+    @Test
+    void findsWhatWasLost() {
+        stored("a", "A");
+        stored("b", "A");
+        got("a", 1, "1000-0");
+        assertThat(checker.drained()).isFalse();
+        fails("LOST b");
+    }
+
+    @Test
+    void aDeadLetterIsNotLost() {
+        stored("a", "A");
+        checker.buried("a");
+        checker.check();
+    }
+
+    @Test
+    void findsWhatNobodyDelivered() {
+        got("ghost", 1, "1000-0");
+        fails("PHANTOM ghost");
+    }
+
+    @Test
+    void findsWhatWasSaidNotToBeStored() {
+        checker.attempted(event("a", "A"));
+        checker.refused("a");
+        got("a", 1, "1000-0");
+        fails("PHANTOM a");
+    }
+
+    @Test
+    void findsAMessageInAnotherFacet() {
+        stored("a", "A");
+        checker.handedOut("a", "B", 1, receipt("1000-0"));
+        fails("WRONG FACET a");
+    }
+
+    @Test
+    void findsADuplicateWithoutReason() {
+        stored("a", "A");
+        checker.handedOut("a", "A", 1, null);
+        checker.handedOut("a", "A", 2, null);
+        fails("UNEXPLAINED duplicate a");
+    }
+
+    @Test
+    void aReasonExplainsOneDuplicateNotTwo() {
+        stored("a", "A");
+        checker.handedOut("a", "A", 1, null);
+        checker.explain("a", Cause.CRASH);
+        checker.handedOut("a", "A", 2, null);
+        checker.check();
+        checker.handedOut("a", "A", 3, null);
+        fails("UNEXPLAINED duplicate a");
+    }
+
+    @Test
+    void findsTwoLeasesAtOnce() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        got("a", 2, "1099-0");
+        fails("TWO LIVE LEASES of a");
+    }
+
+    @Test
+    void aCrashDoesNotEndALeaseButGivingBackDoes() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.explain("a", Cause.RELEASED);
+        got("a", 1, "1010-0");
+        checker.check();
+        checker.explain("a", Cause.CRASH);
+        got("a", 2, "1050-0");
+        fails("TWO LIVE LEASES of a");
+    }
+
+    @Test
+    void anExtensionMakesALeaseLonger() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.extended(receipt("1000-0"), receipt("1050-0"));
+        got("a", 2, "1120-0");
+        fails("TWO LIVE LEASES of a");
+    }
+
+    @Test
+    void findsWhatCameAfterItsAcknowledgement() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.ackAnswered(receipt("1000-0"), true);
+        got("a", 2, "9000-0");
+        fails("AFTER ITS ACKNOWLEDGEMENT");
+    }
+
+    @Test
+    void aCrashDoesNotExcuseWhatWasAcknowledged() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.ackAnswered(receipt("1000-0"), true);
+        checker.explainAll(Cause.CRASH);
+        got("a", 2, "9000-0");
+        fails("AFTER ITS ACKNOWLEDGEMENT");
+    }
+
+    @Test
+    void findsWrongOrderInsideAFacetOnly() {
+        stored("a1", "A");
+        stored("b1", "B");
+        stored("a2", "A");
+        got("b1", "B", 1, "1000-0");
+        got("a1", 1, "1000-1");
+        got("a2", 1, "1000-2");
+        checker.check();
+        stored("a3", "A");
+        stored("a4", "A");
+        got("a4", 1, "1000-10");
+        got("a3", 1, "1001-0");
+        fails("ORDER of facet A: a4 came before a3");
+    }
+
+    @Test
+    void findsAnAcceptedAcknowledgementOfAnEarlierHolder() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        got("a", 2, "1200-0");
+        checker.ackAnswered(receipt("1000-0"), true);
+        fails("STALE");
+    }
+
+    @Test
+    void findsAnAcceptedAcknowledgementUnderAReceiptThatWasReplaced() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.extended(receipt("1000-0"), receipt("1050-0"));
+        checker.ackAnswered(receipt("1000-0"), true);
+        fails("STALE");
+    }
+
+    @Test
+    void findsAnAcknowledgementAcceptedTwice() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.ackAnswered(receipt("1000-0"), true);
+        checker.ackAnswered(receipt("1000-0"), true);
+        fails("STALE");
+    }
+
+    private void stored(String id, String facet) {
+        checker.attempted(event(id, facet));
+        checker.acknowledged(id);
+    }
+
+    private void got(String id, int attempt, String entry) {
+        got(id, "A", attempt, entry);
+    }
+
+    private void got(String id, String facet, int attempt, String entry) {
+        checker.handedOut(id, facet, attempt, receipt(entry));
+    }
+
+    private void fails(String with) {
+        assertThatExceptionOfType(AssertionError.class)
+                .isThrownBy(checker::check)
+                .withMessageContaining(with);
+    }
+
+    private static Receipt receipt(String entry) {
+        return new Receipt("100.20", entry);
+    }
+
+    private static Event event(String id, String facet) {
+        return Event.of(facet, "test", id).withId(id);
+    }
+}

@@ -1,0 +1,143 @@
+package io.millrace.queue;
+
+import io.millrace.Event;
+import io.millrace.Millrace;
+import io.millrace.MillraceSettings;
+import io.millrace.redis.RedisSettings;
+import io.millrace.redis.Reply;
+import io.millrace.testing.RedisServer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+
+/** A Millrace in a namespace of its own with one queue "q" that wants everything, and what tests do with it over and over. */
+final class QueueRig implements AutoCloseable {
+
+    /** For calls that must come back. */
+    static final Duration SOON = Duration.ofSeconds(10);
+
+    /** The shortest legal lease. */
+    static final LeaseOptions SHORT =
+            LeaseOptions.builder().lease(Duration.ofMillis(100)).build();
+
+    static final LeaseOptions LONG = LeaseOptions.defaults();
+
+    final Millrace mill;
+    final FacetQueue queue;
+    final String namespace;
+
+    private QueueRig(Millrace mill, String namespace) {
+        this.mill = mill;
+        this.namespace = namespace;
+        this.queue = mill.queue("q");
+    }
+
+    static QueueRig on(RedisServer server, String namespace) {
+        return on(server.uri(), namespace);
+    }
+
+    static QueueRig on(String uri, String namespace) {
+        return on(RedisSettings.builder(uri).namespace(namespace).build(), QueueSettings.defaults());
+    }
+
+    static QueueRig on(RedisSettings redis, QueueSettings queues) {
+        QueueRig rig = joining(redis, queues);
+        rig.mill.queues().register("q", ".*").block(SOON);
+        return rig;
+    }
+
+    /** As above, where the queue is registered already or Redis cannot be reached yet. */
+    static QueueRig joining(RedisSettings redis, QueueSettings queues) {
+        return new QueueRig(Millrace.connect(MillraceSettings.of(redis).withQueues(queues)), redis.namespace());
+    }
+
+    static Event event(String facet, String id) {
+        return Event.of(facet, "test", id).withId(id);
+    }
+
+    void deliver(String facet, String... ids) {
+        for (String id : ids) {
+            mill.deliver(event(facet, id)).block(SOON);
+        }
+    }
+
+    /** So many of one facet in few round trips, ids facet-0, facet-1 and so on. */
+    void fill(String facet, int count) {
+        List<Event> events = new ArrayList<>(count);
+        for (int i = 0; i < count; i++) {
+            events.add(event(facet, facet + "-" + i));
+        }
+        mill.queues().deliverAll(events).block(Duration.ofSeconds(60));
+    }
+
+    List<Delivery> lease(int n, LeaseOptions options) {
+        return Objects.requireNonNull(queue.lease(n, options).collectList().block(SOON));
+    }
+
+    /** The one message that comes next, waiting for it. */
+    Delivery next(LeaseOptions options) {
+        return Objects.requireNonNull(queue.receive(options).blockFirst(SOON));
+    }
+
+    List<String> pullIds(int n) {
+        return Objects.requireNonNull(
+                queue.pull(n).map(Message::id).collectList().block(SOON));
+    }
+
+    List<FacetState> facets() {
+        return Objects.requireNonNull(queue.facets().collectList().block(SOON));
+    }
+
+    long inFlight() {
+        return facets().stream().mapToLong(FacetState::inFlight).sum();
+    }
+
+    long waiting() {
+        return facets().stream().mapToLong(FacetState::waiting).sum();
+    }
+
+    List<DeadLetter> deadLetters() {
+        return Objects.requireNonNull(queue.deadLetters().collectList().block(SOON));
+    }
+
+    DoctorReport doctor() {
+        return Objects.requireNonNull(queue.doctor().block(SOON));
+    }
+
+    /** A key of the queue, such as {@code ring}. */
+    String key(String part) {
+        return mill.redis().keys().unitText("queue", "q", 0) + part;
+    }
+
+    /** A command past the queue, to look or to harm. */
+    Reply raw(String command, Object... words) {
+        return Reply.of(Objects.requireNonNull(
+                mill.redis().call(command, words).defaultIfEmpty(List.of()).block(SOON)));
+    }
+
+    long number(String command, Object... words) {
+        return raw(command, words).number(0);
+    }
+
+    /** The names of all keys in this namespace. */
+    List<String> keys() {
+        List<String> keys = new ArrayList<>();
+        String cursor = "0";
+        do {
+            Reply page = raw("SCAN", cursor, "MATCH", namespace + ":*", "COUNT", 1000);
+            cursor = page.text(0);
+            Reply names = page.list(1);
+            for (int i = 0; i < names.size(); i++) {
+                keys.add(new String(names.bytes(i), StandardCharsets.UTF_8));
+            }
+        } while (!cursor.equals("0"));
+        return keys;
+    }
+
+    @Override
+    public void close() {
+        mill.shutdown().block(SOON);
+    }
+}
