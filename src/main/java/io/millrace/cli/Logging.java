@@ -38,6 +38,8 @@ final class Logging {
             context.getLogger("io.millrace.redis.embedded").setLevel(Level.ERROR);
             // Reconnecting is told by the command that waits for it, not once a try.
             context.getLogger("io.lettuce.core.protocol").setLevel(Level.ERROR);
+            // Requests that are no HTTP are answered; a line in the log for each would be a gift to who sends them.
+            context.getLogger("reactor.netty.http.server.HttpServerOperations").setLevel(Level.ERROR);
         }
     }
 

@@ -38,6 +38,7 @@ import reactor.core.Exceptions;
             QueueCommand.class,
             ListenCommand.class,
             DoctorCommand.class,
+            ServeCommand.class,
             DemoWorker.class,
             CompletionCommand.class
         },

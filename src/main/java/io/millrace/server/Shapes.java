@@ -1,7 +1,6 @@
 package io.millrace.server;
 
 import io.millrace.json.EventCodec;
-import io.millrace.queue.DeadLetter;
 import io.millrace.queue.Delivered;
 import io.millrace.queue.Delivery;
 import io.millrace.queue.DoctorReport;
@@ -111,14 +110,6 @@ public final class Shapes {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("receipt", receipt);
         shape.put("acknowledged", acknowledged);
-        return shape;
-    }
-
-    /** {@code queue, facet, id, attempt, reason, at, event}. */
-    public static Map<String, @Nullable Object> deadLetter(DeadLetter letter) {
-        Map<String, @Nullable Object> shape = message(letter.message(), null);
-        shape.put("reason", letter.reason());
-        shape.put("at", letter.at().toString());
         return shape;
     }
 
