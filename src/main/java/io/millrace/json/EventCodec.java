@@ -310,7 +310,7 @@ public final class EventCodec {
                     return checked(Times.parse(parser.getString()));
                 }
                 if (token == JsonToken.VALUE_NUMBER_INT || token == JsonToken.VALUE_NUMBER_FLOAT) {
-                    BigDecimal ms = parser.getDecimalValue();
+                    BigDecimal ms = Json.decimal(parser);
                     if (ms.signum() >= 0 && ms.compareTo(BigDecimal.valueOf(MAX_EPOCH_MS)) <= 0) {
                         return Instant.ofEpochMilli(ms.longValue());
                     }

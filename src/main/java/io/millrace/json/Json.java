@@ -105,12 +105,29 @@ public final class Json {
             case VALUE_NULL -> null;
             case VALUE_TRUE, VALUE_FALSE -> parser.getBooleanValue();
             case VALUE_STRING -> parser.getString();
-            case VALUE_NUMBER_INT -> parser.getNumberValue();
-            case VALUE_NUMBER_FLOAT -> parser.getDecimalValue();
+            case VALUE_NUMBER_INT -> number(parser);
+            case VALUE_NUMBER_FLOAT -> decimal(parser);
             case START_ARRAY -> array(parser);
             case START_OBJECT -> object(parser);
             default -> throw new MalformedEventException("unexpected JSON token " + token);
         };
+    }
+
+    /** Jackson tells of an exponent beyond {@link BigDecimal} with the JDK's exception. */
+    static BigDecimal decimal(JsonParser parser) {
+        try {
+            return parser.getDecimalValue();
+        } catch (NumberFormatException e) {
+            throw new MalformedEventException("a number is out of range, at " + where(parser), e);
+        }
+    }
+
+    private static Number number(JsonParser parser) {
+        try {
+            return parser.getNumberValue();
+        } catch (NumberFormatException e) {
+            throw new MalformedEventException("a number is out of range, at " + where(parser), e);
+        }
     }
 
     static void end(JsonParser parser) {

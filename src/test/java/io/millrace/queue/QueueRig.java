@@ -78,7 +78,7 @@ final class QueueRig implements AutoCloseable {
 
     /** The one message that comes next, waiting for it. */
     Delivery next(LeaseOptions options) {
-        return Objects.requireNonNull(queue.receive(options).blockFirst(SOON));
+        return Objects.requireNonNull(queue.receive(options).take(1).blockLast(SOON));
     }
 
     List<String> pullIds(int n) {
