@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,6 +48,12 @@ public final class MillraceServer {
     private static final Duration WHOLE_REQUEST = Duration.ofMinutes(5);
     private static final Duration REDIS_BUDGET = Duration.ofSeconds(1);
     private static final Duration LAST_BYTES = Duration.ofMillis(50);
+
+    /**
+     * Reactor's key for what becomes of errors that nobody waits for any more. Here: a body that breaks off when its request was
+     * answered already, which must not fill the log.
+     */
+    private static final String ON_ERROR_DROPPED = "reactor.onErrorDropped.local";
 
     private final Millrace mill;
     private final ServerSettings settings;
@@ -185,7 +192,12 @@ public final class MillraceServer {
                 .doFinally(end -> {
                     counted.decrementAndGet();
                     metrics.request(method, route.template(), response.status().code(), System.nanoTime() - begin);
-                });
+                })
+                .contextWrite(context -> context.put(ON_ERROR_DROPPED, (Consumer<Throwable>) MillraceServer::tooLate));
+    }
+
+    private static void tooLate(Throwable failure) {
+        log.debug("a body broke off after its request had been answered", failure);
     }
 
     private Mono<Void> failed(
