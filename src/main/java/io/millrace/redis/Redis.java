@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
 import reactor.core.publisher.Mono;
@@ -115,8 +116,8 @@ public final class Redis {
         Mono<T> once = connected()
                 .flatMap(commands -> eval(commands, script, keys, args))
                 .map(answer -> script.decode(Reply.of(answer)));
-        Mono<T> answer = script.isRepeatable() ? once.retryWhen(lostAnswers()) : once;
-        return answer.onErrorMap(RedisErrors::translate).publishOn(worker);
+        Mono<T> answer = script.isRepeatable() ? repeated(once) : once.onErrorMap(RedisErrors::translate);
+        return answer.publishOn(worker);
     }
 
     /**
@@ -175,6 +176,16 @@ public final class Redis {
                                 commands,
                                 CommandType.EVAL,
                                 arguments(script.source().textBytes(), keys, args)));
+    }
+
+    /** If an earlier try went out its effect is not known, even if the last one was not sent at all. */
+    private static <T> Mono<T> repeated(Mono<T> once) {
+        return Mono.defer(() -> {
+            AtomicBoolean sent = new AtomicBoolean();
+            return once.doOnError(error -> sent.compareAndSet(false, RedisErrors.isLostAnswer(error)))
+                    .retryWhen(lostAnswers())
+                    .onErrorMap(error -> RedisErrors.translate(error, sent.get()));
+        });
     }
 
     private static Retry lostAnswers() {

@@ -115,6 +115,20 @@ public final class RedisErrors {
         return error;
     }
 
+    /** As {@link #translate(Throwable)}, after earlier tries of which one may have run. */
+    static Throwable translate(Throwable error, boolean sentBefore) {
+        Throwable translated = translate(error);
+        return sentBefore && translated instanceof RedisUnavailableException away && !away.indeterminate()
+                ? new RedisUnavailableException(
+                        away.getMessage() + "; an earlier try may have been carried out", true, error)
+                : translated;
+    }
+
+    /** Whether the command may have been carried out although it failed. */
+    static boolean isLostAnswer(Throwable error) {
+        return !(error instanceof RedisCommandExecutionException) && lostAnswer(error);
+    }
+
     /** The first word of what the server answered. */
     static String code(Throwable error) {
         String message = String.valueOf(error.getMessage());
