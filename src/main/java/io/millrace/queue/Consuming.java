@@ -28,15 +28,13 @@ final class Consuming {
 
     private final Redis redis;
     private final Unit unit;
-    private final Leases leases;
     private final Reading<?> reading;
     private final ConsumeOptions options;
     private final Set<Delivery> running = ConcurrentHashMap.newKeySet();
 
-    Consuming(Redis redis, Unit unit, Leases leases, Reading<?> reading, ConsumeOptions options) {
+    Consuming(Redis redis, Unit unit, Reading<?> reading, ConsumeOptions options) {
         this.redis = redis;
         this.unit = unit;
-        this.leases = leases;
         this.reading = reading;
         this.options = options;
     }
@@ -78,8 +76,7 @@ final class Consuming {
                 .doFinally(end -> {
                     finish(lease);
                     if (settled.compareAndSet(false, true)) { // cancelled: the next consumer may have it at once
-                        leases.endLater(Leases.Return.all(
-                                lease.receipt(), Duration.ZERO, "its consumer was stopped while handling it"));
+                        lease.abandon("its consumer was stopped while handling it");
                     } else if (end == SignalType.CANCEL) {
                         reading.flushAcknowledgements();
                     }

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.function.Function;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
@@ -56,7 +56,7 @@ final class Reading<T> {
     private final LeaseOptions options;
     private final int perPull;
     private final Pull<T> pull;
-    private final Function<T, Receipt> receiptOf;
+    private final Consumer<T> giveBack;
 
     private final Demand demand = new Demand();
     private final WakeUp wake;
@@ -69,7 +69,7 @@ final class Reading<T> {
 
     /**
      * @param perPull how many elements of demand one pull can meet
-     * @param receiptOf the receipt of an element that is given back
+     * @param giveBack gives an element back that nobody has seen
      */
     Reading(
             Redis redis,
@@ -78,14 +78,14 @@ final class Reading<T> {
             LeaseOptions options,
             int perPull,
             Pull<T> pull,
-            Function<T, Receipt> receiptOf) {
+            Consumer<T> giveBack) {
         this.redis = redis;
         this.unit = unit;
         this.leases = leases;
         this.options = options;
         this.perPull = perPull;
         this.pull = pull;
-        this.receiptOf = receiptOf;
+        this.giveBack = giveBack;
         this.wake = new WakeUp(redis.worker());
     }
 
@@ -102,7 +102,7 @@ final class Reading<T> {
                             wake.call();
                         })
                         .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
-                        .doOnDiscard(type, this::giveBack)
+                        .doOnDiscard(type, giveBack)
                         .takeUntilOther(redis.closed())
                         .doFinally(end -> {
                             ended = true;
@@ -247,10 +247,6 @@ final class Reading<T> {
     }
 
     private void giveBack(Pulled<T> pulled) {
-        pulled.items().forEach(this::giveBack);
-    }
-
-    private void giveBack(T item) {
-        leases.giveBack(receiptOf.apply(item));
+        pulled.items().forEach(giveBack);
     }
 }

@@ -9,6 +9,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoSink;
@@ -41,6 +42,7 @@ public final class GroupCommit<I, O> {
     private final int maxBatch;
     private final int maxInFlight;
     private final int maxWaiting;
+    private final ToIntFunction<I> weight;
     private final Function<List<I>, Mono<List<Outcome<O>>>> call;
 
     private final Queue<Waiting<I, O>> waiting = new ConcurrentLinkedQueue<>();
@@ -55,6 +57,22 @@ public final class GroupCommit<I, O> {
      * @param call sends a batch; must answer with one outcome an item, in their order
      */
     public GroupCommit(int maxBatch, int maxInFlight, int maxWaiting, Function<List<I>, Mono<List<Outcome<O>>>> call) {
+        this(maxBatch, maxInFlight, maxWaiting, item -> 1, call);
+    }
+
+    /**
+     * As above, for items of unequal weight.
+     *
+     * @param maxBatch how much weight one call carries; it is exceeded by its last item at most
+     * @param weight of an item, 1 or more
+     */
+    public GroupCommit(
+            int maxBatch,
+            int maxInFlight,
+            int maxWaiting,
+            ToIntFunction<I> weight,
+            Function<List<I>, Mono<List<Outcome<O>>>> call) {
+        this.weight = weight;
         this.maxBatch = maxBatch;
         this.maxInFlight = maxInFlight;
         this.maxWaiting = maxWaiting;
@@ -117,7 +135,8 @@ public final class GroupCommit<I, O> {
 
     private List<Waiting<I, O>> next() {
         List<Waiting<I, O>> batch = new ArrayList<>();
-        while (batch.size() < maxBatch) {
+        int carried = 0;
+        while (carried < maxBatch) {
             Waiting<I, O> entry = waiting.poll();
             if (entry == null) {
                 break;
@@ -125,6 +144,7 @@ public final class GroupCommit<I, O> {
             waitingCount.decrementAndGet();
             if (!entry.cancelled()) {
                 batch.add(entry);
+                carried += weight.applyAsInt(entry.item);
             }
         }
         return batch;
