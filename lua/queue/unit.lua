@@ -22,7 +22,7 @@ end
 
 local function delivered_at(element) return tonumber(string.sub(element, 8, 20)) or 0 end
 
--- The facet of an element: the value of its second JSON field. Escapes are rare and left to cjson.
+-- The facet of an element: the value of its second JSON field; nil of what is no element. Escapes are rare and left to cjson.
 local function facet_of(element)
   local from = 37 -- behind {"_at":1790000000000,"environment":"
   local stop = from
@@ -33,7 +33,10 @@ local function facet_of(element)
     stop = stop + 2
   end
   local raw = string.sub(element, from, stop - 1)
-  if string.find(raw, '\\', 1, true) then return cjson.decode('["' .. raw .. '"]')[1] end
+  if string.find(raw, '\\', 1, true) then
+    local readable, list = pcall(cjson.decode, '["' .. raw .. '"]')
+    return readable and list[1] or nil
+  end
   return raw
 end
 

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import org.reactivestreams.Publisher;
@@ -14,6 +15,7 @@ import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.SignalType;
+import reactor.core.publisher.Sinks;
 
 /** Handles what a {@link Reading} hands out: acknowledges, retries, keeps leases alive. One instance a subscription. */
 final class Consuming {
@@ -62,12 +64,7 @@ final class Consuming {
 
     private Mono<Void> handle(Delivery lease, Message message, java.util.function.Supplier<Publisher<?>> call) {
         AtomicBoolean settled = new AtomicBoolean();
-        Mono<Void> work = Mono.defer(() -> Mono.when(call.get()));
-        Duration timeout = options.handlerTimeout();
-        if (timeout != null) {
-            work = work.timeout(timeout, redis.worker());
-        }
-        return work.subscribeOn(options.scheduler())
+        return limited(call)
                 .doOnSubscribe(begun -> running.add(lease))
                 .then(Mono.defer(() -> {
                     settled.set(true);
@@ -86,6 +83,25 @@ final class Consuming {
                         reading.flushAcknowledgements();
                     }
                 });
+    }
+
+    /** The time begins with the call, not while a thread is waited for, and ends it also when the call itself blocks. */
+    private Mono<Void> limited(java.util.function.Supplier<Publisher<?>> call) {
+        Duration timeout = options.handlerTimeout();
+        if (timeout == null) {
+            return Mono.<Void>defer(() -> Mono.when(call.get())).subscribeOn(options.scheduler());
+        }
+        return Mono.defer(() -> {
+            Sinks.Empty<Void> begun = Sinks.empty();
+            Mono<Void> work = Mono.defer(() -> {
+                begun.tryEmitEmpty();
+                return Mono.when(call.get());
+            });
+            return work.subscribeOn(options.scheduler())
+                    .timeout(
+                            begun.asMono().then(Mono.delay(timeout, redis.worker())),
+                            Mono.error(() -> new TimeoutException("its handler took longer than " + timeout)));
+        });
     }
 
     private Mono<Void> acknowledge(Delivery lease) {

@@ -32,6 +32,19 @@ final class Elements {
         return new Message(queue, event.environment(), attempt, stored.at(), event);
     }
 
+    /** As {@link #message(String, Reply, int)}, showing what is no event as one. */
+    static Message messageOrUnreadable(String queue, Reply reply, int position) {
+        try {
+            return message(queue, reply, position);
+        } catch (MalformedEventException e) {
+            boolean again = reply.isList(position);
+            return unreadable(
+                    queue,
+                    again ? (int) reply.list(position).number(0) : 1,
+                    again ? reply.list(position).bytes(1) : reply.bytes(position));
+        }
+    }
+
     /** Something that is stored as a message and is none, shown as one: its text is the data. */
     static Message unreadable(String queue, int attempt, byte[] element) {
         Event event = Event.of("", "unreadable", "").withData(new String(element, StandardCharsets.UTF_8));

@@ -35,7 +35,7 @@ final class Insight {
         return redis.run(QueueScripts.PEEK, List.of(unit.prefix()), args(n)).flatMapIterable(reply -> {
             List<Message> messages = new ArrayList<>();
             for (int i = 1; i < reply.size(); i++) {
-                messages.add(Elements.message(unit.queue(), reply, i));
+                messages.add(Elements.messageOrUnreadable(unit.queue(), reply, i));
             }
             return messages;
         });

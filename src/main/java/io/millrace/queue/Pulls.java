@@ -43,14 +43,19 @@ final class Pulls {
         this.leases = leases;
     }
 
-    /** At most once: what is answered is gone from the queue. */
+    /** At most once: what is answered is gone from the queue; so is what was no event. */
     Mono<List<Message>> take(int n) {
-        return run(n, TAKE, LeaseOptions.defaults(), List.of(), false).map(reply -> {
+        return run(n, TAKE, LeaseOptions.defaults(), List.of(), false).flatMap(reply -> {
             List<Message> messages = new ArrayList<>();
             for (int i = 4; i < reply.size(); i++) {
-                messages.add(Elements.message(unit.queue(), reply, i));
+                try {
+                    messages.add(Elements.message(unit.queue(), reply, i));
+                } catch (MalformedEventException e) {
+                    log.warn("queue \"{}\" held something that is no event: {}", unit.queue(), e.getMessage());
+                }
             }
-            return messages;
+            boolean onlyOthers = messages.isEmpty() && reply.size() > 4;
+            return onlyOthers ? take(n) : Mono.just(messages);
         });
     }
 
@@ -58,6 +63,7 @@ final class Pulls {
     Mono<Pulled<Delivery>> each(int n, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
         return run(n, EACH, options, acknowledge, maintain).map(reply -> {
             List<Delivery> deliveries = new ArrayList<>((reply.size() - 4) / 2);
+            long wait = reply.number(1);
             for (int i = 4; i + 1 < reply.size(); i += 2) {
                 Receipt receipt = new Receipt(options.profile(), reply.text(i));
                 try {
@@ -65,9 +71,10 @@ final class Pulls {
                     deliveries.add(new Delivery(message, receipt, leases, options));
                 } catch (MalformedEventException e) {
                     bury(receipt, e, 1);
+                    wait = 0; // there are fewer than asked for, yet more may wait
                 }
             }
-            return new Pulled<>(deliveries, reply.number(1), (int) reply.number(2));
+            return new Pulled<>(deliveries, wait, (int) reply.number(2));
         });
     }
 

@@ -42,8 +42,10 @@ public final class Redis {
     private final ServerClock clock;
     private final Disposable clockwork;
     private final boolean cluster;
+    private final Duration timeout;
 
-    private Redis(Mono<Driver> driver, boolean cluster, String namespace) {
+    private Redis(Mono<Driver> driver, boolean cluster, String namespace, Duration timeout) {
+        this.timeout = timeout;
         this.driver = Once.of(() -> driver.doOnNext(open -> opened = open));
         this.keys = new Keys(namespace);
         this.cluster = cluster;
@@ -60,7 +62,8 @@ public final class Redis {
         return new Redis(
                 Mono.fromSupplier(() -> Driver.open(settings)),
                 settings.topology() == RedisSettings.Topology.CLUSTER,
-                settings.namespace());
+                settings.namespace(),
+                settings.commandTimeout());
     }
 
     /**
@@ -69,7 +72,7 @@ public final class Redis {
      * @param settings is subscribed to once, with the first command
      */
     public static Redis openLater(Mono<RedisSettings> settings, String namespace) {
-        return new Redis(settings.map(Driver::open), false, namespace);
+        return new Redis(settings.map(Driver::open), false, namespace, RedisSettings.DEFAULT_COMMAND_TIMEOUT);
     }
 
     /**
@@ -79,7 +82,7 @@ public final class Redis {
      */
     public static Redis with(AbstractRedisClient client, String namespace, Duration commandTimeout) {
         Driver driver = Driver.with(client, commandTimeout);
-        return new Redis(Mono.just(driver), driver.isCluster(), namespace);
+        return new Redis(Mono.just(driver), driver.isCluster(), namespace, commandTimeout);
     }
 
     /** The names of keys and channels. */
@@ -114,20 +117,38 @@ public final class Redis {
      * @param args its ARGV
      */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
-        return attempt(script, keys, args, 0).onErrorMap(RedisErrors::translate).publishOn(worker);
+        return Mono.defer(() -> attempt(script, keys, args, 0, System.nanoTime()))
+                .onErrorMap(RedisErrors::translate)
+                .publishOn(worker);
     }
 
-    /** Not Reactor's retryWhen: it would cost every successful call more than the call itself. */
-    private <T> Mono<T> attempt(LuaScript<T> script, List<byte[]> keys, List<byte[]> args, int repeats) {
+    /**
+     * Tries again for as long as one command may take: a call never takes longer than twice that. Not Reactor's retryWhen: it would
+     * cost every successful call more than the call itself.
+     */
+    private <T> Mono<T> attempt(LuaScript<T> script, List<byte[]> keys, List<byte[]> args, int repeats, long began) {
         Mono<T> once = connected()
                 .flatMap(commands -> eval(commands, script, keys, args))
                 .map(answer -> script.decode(Reply.of(answer)));
-        if (!script.isRepeatable() || repeats == REPEATS) {
+        if (repeats == REPEATS) {
             return once;
         }
         return once.onErrorResume(
-                error -> RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL,
-                lost -> Mono.delay(pauseBefore(repeats + 1), worker).then(attempt(script, keys, args, repeats + 1)));
+                error -> passes(error)
+                        && (script.isRepeatable() || RedisErrors.hasNotRun(error))
+                        && System.nanoTime() - began < timeout.toNanos(),
+                lost -> Mono.delay(pauseBefore(repeats + 1), worker)
+                        .then(attempt(script, keys, args, repeats + 1, began)));
+    }
+
+    /** Whether an error passes when the same is tried again; does what helps it to. */
+    private boolean passes(Throwable error) {
+        Driver open = opened;
+        if (open != null && RedisErrors.code(error).equals("READONLY")) {
+            open.reconnect(); // to a master that became a replica
+        }
+        // A cluster's node that is still being connected to refuses; a single server that does so is away.
+        return RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL || (cluster && RedisErrors.isRejected(error));
     }
 
     /** Doubled each time, half of it random. */
