@@ -17,6 +17,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.SignalType;
 
 /**
  * One subscription to a queue: turns demand into pulls, sleeps when the queue is empty, goes on by itself after trouble with Redis.
@@ -96,14 +97,22 @@ final class Reading<T> {
                 attachment -> Mono.defer(this::round)
                         .repeat()
                         .flatMapIterable(Pulled::items, 1)
-                        .doOnNext(item -> demand.taken())
                         .doOnRequest(n -> {
                             demand.add(n);
                             wake.call();
                         })
                         .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
                         .doOnDiscard(type, this::giveBack)
-                        .doFinally(end -> ended = true),
+                        .takeUntilOther(redis.closed())
+                        .doFinally(end -> {
+                            ended = true;
+                            if (end
+                                    != SignalType
+                                            .ON_COMPLETE) { // else whoever consumes acknowledges the rest, and waits
+                                // for it
+                                flushAcknowledgements();
+                            }
+                        }),
                 PubSub.Attachment::close);
     }
 
@@ -124,13 +133,14 @@ final class Reading<T> {
                         sink.next(next);
                     }
                 })
-                .flatMap(receipt -> leases.acknowledge(receipt).onErrorResume(error -> {
-                    log.warn(
-                            "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
-                            unit.queue(),
-                            error.getMessage());
-                    return Mono.empty();
-                }))
+                .flatMap(receipt -> Detached.run(leases.acknowledge(receipt), done -> {})
+                        .onErrorResume(error -> {
+                            log.warn(
+                                    "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
+                                    unit.queue(),
+                                    error.getMessage());
+                            return Mono.empty();
+                        }))
                 .then();
     }
 
@@ -169,16 +179,21 @@ final class Reading<T> {
         boolean maintain = due;
         due = false;
         wake.clear(); // what comes from here on may be news to the answer
-        return Detached.run(pull.pull(wanted, acknowledge, maintain), this::giveBack)
+        Mono<Pulled<T>> pulling = pull.pull(wanted, acknowledge, maintain).doOnError(error -> {
+            toAcknowledge.addAll(acknowledge); // acknowledging twice does no harm
+            if (ended) {
+                flushAcknowledgements();
+            }
+        });
+        return Detached.run(pulling, this::giveBack)
                 .doOnNext(pulled -> {
                     troubles = 0;
                     waitMs = pulled.waitMs();
-                    known = pulled.items().size() < wanted;
+                    due = waitMs == 0; // there is more that came due than one look takes care of
+                    known = pulled.items().size() < wanted && !due;
+                    demand.taken(pulled.items().size());
                 })
-                .onErrorResume(error -> {
-                    toAcknowledge.addAll(acknowledge); // acknowledging twice does no harm
-                    return paused(error);
-                });
+                .onErrorResume(this::paused);
     }
 
     /** Nothing is asked for: a pull that could carry the acknowledgements may still come, but not for long. */

@@ -38,6 +38,8 @@ final class Registry {
     /** Topics whose routes are remembered; the whole memory is dropped when it is full. */
     private static final int MAX_REMEMBERED = 10_000;
 
+    private static final int LONGEST_REMEMBERED = 512;
+
     private static final Logger log = LoggerFactory.getLogger(Registry.class);
 
     static final LuaScript<Change> CHANGE =
@@ -108,7 +110,9 @@ final class Registry {
             Matching result = new Matching(
                     List.copyOf(matching),
                     matching.stream().map(route -> route.registration().queue()).toList());
-            remembered.put(topic, result);
+            if (topic.length() <= LONGEST_REMEMBERED) {
+                remembered.put(topic, result);
+            }
             return result;
         }
     }

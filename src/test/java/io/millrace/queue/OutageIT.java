@@ -1,0 +1,293 @@
+package io.millrace.queue;
+
+import static io.millrace.queue.QueueRig.LONG;
+import static io.millrace.queue.QueueRig.SOON;
+import static io.millrace.queue.QueueRig.event;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import io.millrace.Event;
+import io.millrace.MillraceException;
+import io.millrace.RedisUnavailableException;
+import io.millrace.testing.Eventually;
+import io.millrace.testing.FaultProxy;
+import io.millrace.testing.FaultProxy.Direction;
+import io.millrace.testing.OwnRedis;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import reactor.core.Disposable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
+import reactor.util.retry.Retry;
+
+/** Redis, or the way to it, is away for a while: S12, L5, P6, F3, F9 to F11. */
+class OutageIT {
+
+    private OwnRedis redis;
+    private FaultProxy proxy;
+    private QueueRig admin;
+    private QueueRig rig; // through the proxy
+    private Disposable running = () -> {};
+
+    @BeforeEach
+    void start() {
+        redis = OwnRedis.startDurable();
+        proxy = FaultProxy.to(redis.uri());
+        admin = QueueRig.on(redis.uri(), "o");
+        rig = QueueRig.on(proxy.uri(), "o");
+    }
+
+    @AfterEach
+    void stop() {
+        running.dispose();
+        rig.close();
+        admin.close();
+        proxy.close();
+        redis.close();
+    }
+
+    @Test
+    @Tag("S12")
+    @DisplayName("S12 the reply of a pull is lost: the caller sees an error, and what was leased comes again")
+    void lostReplyOfAPull() {
+        rig.deliver("a", "1", "2");
+        LeaseOptions lease = LONG.mutate().lease(Duration.ofMillis(500)).build();
+        assertThat(rig.pullIds(1)).containsExactly("1"); // the connection is warm
+        proxy.swallowThenReset(Direction.DOWN, Duration.ofMillis(50));
+        RedisUnavailableException error =
+                catchThrowableOfType(RedisUnavailableException.class, () -> rig.lease(1, lease));
+        assertThat(error).isNotNull();
+        assertThat(error.indeterminate()).isTrue();
+        assertThat(admin.inFlight()).isEqualTo(1);
+        Delivery again = rig.next(lease);
+        assertThat(again.message().id()).isEqualTo("2");
+        assertThat(again.message().attempt()).isEqualTo(2);
+    }
+
+    @Test
+    @Tag("S12")
+    @DisplayName("S12 the same happens to a receiver: it goes on by itself")
+    void lostReplyOfAReceiver() {
+        LeaseOptions lease = LONG.mutate().lease(Duration.ofMillis(500)).build();
+        Queue<Message> got = new ConcurrentLinkedQueue<>();
+        running = rig.queue
+                .receive(lease)
+                .flatMap(one -> one.ack().onErrorReturn(false).doOnNext(done -> got.add(one.message())))
+                .subscribe();
+        rig.deliver("a", "0");
+        Eventually.await("the first", SOON, () -> got.size() == 1);
+        proxy.swallowThenReset(Direction.DOWN, Duration.ofMillis(100));
+        admin.deliver("a", "1");
+        Eventually.await(
+                "the other",
+                SOON,
+                () -> got.stream().anyMatch(message -> message.id().equals("1")));
+    }
+
+    @Test
+    @Tag("F11")
+    @DisplayName("F11 replies of deliveries are lost: told as indeterminate, also when Redis stays away; stored once")
+    void lostReplyOfADelivery() {
+        rig.deliver("a", "0");
+        proxy.swallow(Direction.DOWN);
+        Mono<Delivered> delivery = rig.mill.deliver(event("a", "1"));
+        Mono<Long> cut =
+                Mono.delay(Duration.ofMillis(300), Schedulers.boundedElastic()).doOnNext(tick -> proxy.refuse());
+        Throwable error =
+                Mono.zip(delivery.materialize(), cut).block(SOON).getT1().getThrowable();
+        assertThat(error)
+                .isInstanceOfSatisfying(
+                        RedisUnavailableException.class,
+                        e -> assertThat(e.indeterminate()).isTrue());
+        proxy.pass();
+        proxy.accept();
+        Delivered done = Mono.defer(() -> rig.mill.deliver(event("a", "1")))
+                .retryWhen(Retry.fixedDelay(50, Duration.ofMillis(50)))
+                .block(SOON);
+        assertThat(done.duplicateIn()).containsExactly("q");
+        assertThat(rig.pullIds(10)).containsExactly("0", "1");
+    }
+
+    @Test
+    @Tag("F11")
+    @DisplayName("F11 the line is dead without a word: noticed within 12 s, although it looks open")
+    void halfOpen() {
+        Queue<String> got = new ConcurrentLinkedQueue<>();
+        // Short: a pull that was on the line runs when it moves again, for a receiver that is gone.
+        running = rig.queue
+                .receive(LONG.mutate().lease(Duration.ofSeconds(1)).build())
+                .flatMap(one -> one.ack().doOnNext(done -> got.add(one.message().id())))
+                .subscribe();
+        rig.deliver("a", "0");
+        Eventually.await("the first", SOON, () -> got.contains("0"));
+        proxy.stall();
+        admin.deliver("a", "1");
+        Eventually.await("no connection", Duration.ofSeconds(12), () -> proxy.connections() == 0 || dropped());
+        proxy.pass();
+        Eventually.await("the other", Duration.ofSeconds(12), () -> got.contains("1"));
+    }
+
+    /** Whether our side gave its connections up; the proxy, stalled, does not read that. */
+    private boolean dropped() {
+        return catchThrowableOfType(
+                                MillraceException.class,
+                                () -> rig.mill.redis().call("PING").block(SOON))
+                        instanceof RedisUnavailableException unavailable
+                && !unavailable.indeterminate();
+    }
+
+    @Test
+    @Tag("L5")
+    @DisplayName("L5 Redis is away for 6 s under 5,000 deliveries a second: callers fail at once, the heap stays flat")
+    void callersFailFast() {
+        rig.deliver("a", "0");
+        redis.kill9();
+        List<Long> millis = Collections.synchronizedList(new ArrayList<>());
+        AtomicInteger unexpected = new AtomicInteger();
+        long before = usedHeap();
+        Flux.interval(Duration.ofMillis(10))
+                .onBackpressureDrop()
+                .take(Duration.ofSeconds(6))
+                .concatMap(tick -> Flux.range(0, 50).flatMap(i -> {
+                    long start = System.nanoTime();
+                    return rig.mill
+                            .deliver(event("a", "x" + tick + "-" + i).withData("x".repeat(1_000)))
+                            .doOnNext(done -> unexpected.incrementAndGet())
+                            .onErrorResume(MillraceException.class, error -> Mono.empty())
+                            .doFinally(end -> millis.add(
+                                    Duration.ofNanos(System.nanoTime() - start).toMillis()));
+                }))
+                .blockLast(Duration.ofSeconds(20));
+        assertThat(unexpected).hasValue(0);
+        assertThat(millis).hasSizeGreaterThan(10_000);
+        Collections.sort(millis);
+        assertThat(millis.get(millis.size() / 2)).isLessThan(1_000);
+        assertThat(millis.get(millis.size() - 1)).isLessThan(5_000);
+        assertThat(usedHeap() - before).isLessThan(40L << 20);
+        redis.restart();
+        Mono.defer(() -> rig.mill.deliver(event("a", "1")))
+                .retryWhen(Retry.fixedDelay(100, Duration.ofMillis(20)))
+                .block(Duration.ofSeconds(2));
+        assertThat(rig.pullIds(100)).containsExactly("0", "1");
+    }
+
+    @Test
+    @Tag("P6")
+    @DisplayName(
+            "P6 Redis hangs 11 s, is killed, cut off, again and again: waiting readers have the next message in 2 s")
+    void readersResume() {
+        Queue<String> got = new ConcurrentLinkedQueue<>();
+        LeaseOptions rarely = LONG.mutate().pollInterval(Duration.ofMinutes(1)).build();
+        running = rig.queue
+                .receive(rarely)
+                .flatMap(one -> one.ack().doOnNext(done -> got.add(one.message().id())))
+                .subscribe();
+        for (int round = 0; round < 8; round++) {
+            String id = "m" + round;
+            if (round == 0) {
+                redis.pause();
+                Mono.delay(Duration.ofSeconds(11)).block();
+                redis.resume();
+            } else if (round % 2 == 0) {
+                redis.kill9();
+                Mono.delay(Duration.ofMillis(300)).block();
+                redis.restart();
+            } else {
+                proxy.refuse();
+                Mono.delay(Duration.ofMillis(700)).block();
+                proxy.accept();
+            }
+            long back = System.nanoTime();
+            Mono.defer(() -> admin.mill.deliver(event("a", id)))
+                    .retryWhen(Retry.fixedDelay(100, Duration.ofMillis(20)))
+                    .block(SOON);
+            Eventually.await("message of round " + round, SOON, () -> got.contains(id));
+            assertThat(Duration.ofNanos(System.nanoTime() - back))
+                    .as("round %s", round)
+                    .isLessThan(Duration.ofSeconds(2));
+        }
+    }
+
+    @Test
+    @Tag("F3")
+    @DisplayName(
+            "F3 kill -9 of Redis with an append only file under load, twice: nothing confirmed is lost, nothing is there twice")
+    void killedRedis() {
+        Checker checker = new Checker().unordered();
+        for (int round = 0; round < 2; round++) {
+            int from = round * 100_000;
+            AtomicInteger next = new AtomicInteger(from);
+            Mono<Void> kill = Mono.delay(Duration.ofSeconds(1), Schedulers.boundedElastic())
+                    .doOnNext(tick -> redis.kill9())
+                    .then();
+            Flux.<Event>generate(sink -> sink.next(event("f" + next.get() % 5, "m" + next.getAndIncrement())))
+                    .takeUntilOther(kill)
+                    .flatMap(
+                            one -> {
+                                checker.attempted(one);
+                                return rig.mill
+                                        .deliver(one)
+                                        .doOnNext(done -> checker.acknowledged(done.id()))
+                                        .onErrorResume(RedisUnavailableException.class, error -> {
+                                            if (error.indeterminate()) {
+                                                checker.indeterminate(one.id());
+                                            } else {
+                                                checker.refused(one.id());
+                                            }
+                                            return Mono.empty();
+                                        });
+                            },
+                            256)
+                    .blockLast(SOON);
+            redis.restart();
+        }
+        Eventually.await("the connection", SOON, () -> !rig.raw("PING").isNull(0));
+        rig.queue
+                .pull(Integer.MAX_VALUE)
+                .doOnNext(message -> checker.handedOut(message, null))
+                .blockLast(Duration.ofSeconds(30));
+        Checker.Summary summary = checker.check();
+        assertThat(summary.acknowledged()).isGreaterThan(1_000);
+        assertThat(summary.duplicates()).isZero();
+    }
+
+    @Test
+    @Tag("F9")
+    @DisplayName("F9 every byte takes 50 ms each way: no lease of 1 s is lost, each message is handled once")
+    void latency() {
+        proxy.latency(Duration.ofMillis(50));
+        admin.fill("a", 200);
+        Queue<Message> handled = new ConcurrentLinkedQueue<>();
+        running = rig.queue
+                .consume(
+                        message -> Mono.delay(Duration.ofMillis(message.id().endsWith("7") ? 1_500 : 20))
+                                .doOnNext(tick -> handled.add(message)),
+                        ConsumeOptions.builder()
+                                .lease(LONG.mutate()
+                                        .lease(Duration.ofSeconds(1))
+                                        .build())
+                                .concurrency(32)
+                                .build())
+                .subscribe();
+        Eventually.await(
+                "all", SOON, () -> handled.size() >= 200 && admin.facets().isEmpty());
+        assertThat(handled).hasSize(200).allMatch(message -> message.attempt() == 1);
+    }
+
+    private static long usedHeap() {
+        System.gc();
+        Runtime runtime = Runtime.getRuntime();
+        return runtime.totalMemory() - runtime.freeMemory();
+    }
+}
