@@ -51,6 +51,12 @@ public final class GroupCommit<I, O> {
     private final AtomicInteger draining = new AtomicInteger();
 
     /**
+     * Whether the last call worked. Until one has, and after one has failed, calls go out one by one: while a connection, a script or
+     * anything else is made or renewed on the way, a later call could overtake an earlier one.
+     */
+    private volatile boolean warm;
+
+    /**
      * @param maxBatch how many items one call carries at most
      * @param maxInFlight how many calls are out at most
      * @param maxWaiting how many items wait at most; more are refused with {@link OverloadedException}
@@ -121,7 +127,7 @@ public final class GroupCommit<I, O> {
         }
         int missed = 1;
         do {
-            while (inFlight.get() < maxInFlight) {
+            while (inFlight.get() < (warm ? maxInFlight : 1)) {
                 List<Waiting<I, O>> batch = next();
                 if (batch.isEmpty()) {
                     break;
@@ -160,12 +166,14 @@ public final class GroupCommit<I, O> {
                 .subscribe(
                         outcomes -> {
                             if (ended.compareAndSet(false, true)) {
+                                warm = true;
                                 free();
                                 finish(batch, outcomes);
                             }
                         },
                         error -> {
                             if (ended.compareAndSet(false, true)) {
+                                warm = false;
                                 free();
                                 batch.forEach(entry -> entry.sink.error(error));
                             }

@@ -211,6 +211,9 @@ public final class Redis {
                     Driver open = opened;
                     return open == null ? Mono.<Void>empty() : open.close();
                 })
+                .publishOn(
+                        Schedulers.boundedElastic()) // ending the worker takes a lock; the driver ends on a thread of
+                // Netty
                 .doFinally(end -> worker.dispose());
     }
 
