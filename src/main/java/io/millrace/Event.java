@@ -75,6 +75,31 @@ public final class Event {
     }
 
     /**
+     * An event with all its parts, as it is read back from somewhere.
+     *
+     * @throws MalformedEventException if a text is not legal Unicode, the id is empty or longer than {@value #MAX_ID_LENGTH}
+     *     characters, or an attribute bears the name of one of the event's own fields
+     */
+    public static Event of(
+            String environment,
+            String type,
+            String name,
+            String id,
+            Instant time,
+            @Nullable Object data,
+            Map<String, ?> attributes) {
+        Event event = new Event(
+                text("environment", environment),
+                text("type", type),
+                text("name", name),
+                id(id),
+                time.truncatedTo(ChronoUnit.MILLIS),
+                data,
+                Map.of());
+        return event.withAll(attributes);
+    }
+
+    /**
      * The same event with one attribute more, or another value for it.
      *
      * @param attribute a name that is not one of the event's own fields
@@ -110,12 +135,7 @@ public final class Event {
      * @throws MalformedEventException if it is empty, longer than {@value #MAX_ID_LENGTH} characters or not legal Unicode
      */
     public Event withId(String newId) {
-        text("id", newId);
-        if (newId.isEmpty() || newId.length() > MAX_ID_LENGTH) {
-            throw new MalformedEventException(
-                    "id must have 1 to " + MAX_ID_LENGTH + " characters, had " + newId.length());
-        }
-        return new Event(environment, type, name, newId, time, data, attributes);
+        return new Event(environment, type, name, id(newId), time, data, attributes);
     }
 
     /** The same event at another time, kept to the millisecond. */
@@ -189,6 +209,19 @@ public final class Event {
         return "Event[" + id + ' ' + topic() + ']';
     }
 
+    private static String id(String id) {
+        text("id", id);
+        if (id.isEmpty() || id.length() > MAX_ID_LENGTH) {
+            throw new MalformedEventException("id must have 1 to " + MAX_ID_LENGTH + " characters, had " + id.length());
+        }
+        return id;
+    }
+
+    /** A new id, as {@link #of(String, String, String)} gives. */
+    public static String newId() {
+        return EventIds.next();
+    }
+
     private static String attributeName(String attribute) {
         if (RESERVED.contains(attribute)) {
             throw new MalformedEventException(
@@ -198,7 +231,7 @@ public final class Event {
     }
 
     private static Instant now() {
-        return Instant.now().truncatedTo(ChronoUnit.MILLIS);
+        return Instant.ofEpochMilli(System.currentTimeMillis());
     }
 
     /** UTF-8 has no form for an unpaired surrogate: two different names would become one. */

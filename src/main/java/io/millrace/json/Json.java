@@ -1,7 +1,6 @@
 package io.millrace.json;
 
 import io.millrace.MalformedEventException;
-import java.io.ByteArrayOutputStream;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
@@ -12,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 import tools.jackson.core.StreamReadConstraints;
@@ -72,13 +70,7 @@ public final class Json {
      * @throws MalformedEventException if there is something in it that has no JSON form
      */
     public static byte[] write(@Nullable Object value) {
-        ByteArrayOutputStream out = new ByteArrayOutputStream(256);
-        try (JsonGenerator generator = MAPPER.createGenerator(out)) {
-            write(generator, value);
-        } catch (JacksonException e) {
-            throw new MalformedEventException("this value cannot be written as JSON: " + e.getOriginalMessage(), e);
-        }
-        return out.toByteArray();
+        return JsonWriter.ofThread().value(value).take();
     }
 
     /** As {@link #write(Object)}, as text. */
@@ -113,50 +105,34 @@ public final class Json {
             case VALUE_NULL -> null;
             case VALUE_TRUE, VALUE_FALSE -> parser.getBooleanValue();
             case VALUE_STRING -> parser.getString();
-            case VALUE_NUMBER_INT -> parser.getNumberValue();
-            case VALUE_NUMBER_FLOAT -> parser.getDecimalValue();
+            case VALUE_NUMBER_INT -> number(parser);
+            case VALUE_NUMBER_FLOAT -> decimal(parser);
             case START_ARRAY -> array(parser);
             case START_OBJECT -> object(parser);
             default -> throw new MalformedEventException("unexpected JSON token " + token);
         };
     }
 
-    static void end(JsonParser parser) {
-        if (parser.nextToken() != null) {
-            throw new MalformedEventException("there is more behind the JSON value, at " + where(parser));
+    /** Jackson tells of an exponent beyond {@link BigDecimal} with the JDK's exception. */
+    static BigDecimal decimal(JsonParser parser) {
+        try {
+            return parser.getDecimalValue();
+        } catch (NumberFormatException e) {
+            throw new MalformedEventException("a number is out of range, at " + where(parser), e);
         }
     }
 
-    static void write(JsonGenerator generator, @Nullable Object value) {
-        if (value == null) {
-            generator.writeNull();
-        } else if (value instanceof String text) {
-            generator.writeString(text);
-        } else if (value instanceof Boolean bool) {
-            generator.writeBoolean(bool);
-        } else if (value instanceof Integer number) {
-            generator.writeNumber(number);
-        } else if (value instanceof Long number) {
-            generator.writeNumber(number);
-        } else if (value instanceof BigDecimal number) {
-            generator.writeNumber(number);
-        } else if (value instanceof BigInteger number) {
-            generator.writeNumber(number);
-        } else if (value instanceof Map<?, ?> map) {
-            generator.writeStartObject();
-            for (Map.Entry<?, ?> entry : map.entrySet()) {
-                generator.writeName(String.valueOf(entry.getKey()));
-                write(generator, entry.getValue());
-            }
-            generator.writeEndObject();
-        } else if (value instanceof List<?> list) {
-            generator.writeStartArray();
-            for (Object element : list) {
-                write(generator, element);
-            }
-            generator.writeEndArray();
-        } else {
-            generator.writePOJO(value);
+    private static Number number(JsonParser parser) {
+        try {
+            return parser.getNumberValue();
+        } catch (NumberFormatException e) {
+            throw new MalformedEventException("a number is out of range, at " + where(parser), e);
+        }
+    }
+
+    static void end(JsonParser parser) {
+        if (parser.nextToken() != null) {
+            throw new MalformedEventException("there is more behind the JSON value, at " + where(parser));
         }
     }
 

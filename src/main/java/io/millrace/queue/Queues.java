@@ -17,6 +17,9 @@ public final class Queues {
     /** How many events {@link #deliver(Publisher)} has under way at a time. */
     public static final int DELIVER_CONCURRENCY = 256;
 
+    /** Queues whose objects are kept. */
+    private static final int MAX_REMEMBERED = 10_000;
+
     private final Redis redis;
     private final Registry registry;
     private final Deliverer deliverer;
@@ -59,6 +62,9 @@ public final class Queues {
 
     /** A queue by name, registered or not. */
     public FacetQueue queue(String name) {
+        if (queues.size() >= MAX_REMEMBERED) {
+            queues.clear(); // names may come from outside; a queue's object holds nothing that another could not
+        }
         return queues.computeIfAbsent(name, key -> new FacetQueue(key, redis, registry));
     }
 

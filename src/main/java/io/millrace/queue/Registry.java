@@ -56,13 +56,16 @@ final class Registry {
     /** A queue and its compiled pattern. */
     record Route(Registration registration, Pattern pattern, Unit unit) {}
 
+    /** The queues that want one topic. */
+    record Matching(List<Route> routes, List<String> queues) {}
+
     /** All routes at one version. */
     static final class Routes {
 
         private final byte[] version;
         private final List<Route> all;
         private final long loadedNanos;
-        private final ConcurrentMap<String, List<Route>> remembered = new ConcurrentHashMap<>();
+        private final ConcurrentMap<String, Matching> remembered = new ConcurrentHashMap<>();
         private final ConcurrentMap<String, Long> maintained = new ConcurrentHashMap<>();
 
         Routes(byte[] version, List<Route> all, long loadedNanos) {
@@ -88,8 +91,8 @@ final class Registry {
         }
 
         /** The queues that want a topic. */
-        List<Route> matching(String topic) {
-            List<Route> known = remembered.get(topic);
+        Matching matching(String topic) {
+            Matching known = remembered.get(topic);
             if (known != null) {
                 return known;
             }
@@ -102,7 +105,9 @@ final class Registry {
             if (remembered.size() >= MAX_REMEMBERED) {
                 remembered.clear();
             }
-            List<Route> result = List.copyOf(matching);
+            Matching result = new Matching(
+                    List.copyOf(matching),
+                    matching.stream().map(route -> route.registration().queue()).toList());
             remembered.put(topic, result);
             return result;
         }

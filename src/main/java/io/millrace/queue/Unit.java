@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import io.millrace.redis.Keys;
 import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Where a queue is kept: the prefix of its keys, and the channel on which idle readers are woken.
@@ -21,5 +22,16 @@ record Unit(String queue, byte[] prefix, byte[] wake) {
         String prefix = keys.unitText(KIND, queue, 0);
         return new Unit(
                 queue, prefix.getBytes(StandardCharsets.UTF_8), (prefix + "wake").getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Units are the same when their queue is; the rest follows from it. */
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return other instanceof Unit unit && queue.equals(unit.queue);
+    }
+
+    @Override
+    public int hashCode() {
+        return queue.hashCode();
     }
 }

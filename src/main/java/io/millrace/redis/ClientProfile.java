@@ -9,6 +9,7 @@ import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
 import io.lettuce.core.resource.NettyCustomizer;
 import io.netty.channel.Channel;
+import io.netty.channel.group.ChannelGroup;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
@@ -27,13 +28,15 @@ final class ClientProfile {
 
     private ClientProfile() {}
 
-    static ClientResources resources() {
+    /** @param open where every open channel is kept, so that all can be closed at once */
+    static ClientResources resources(ChannelGroup open) {
         return ClientResources.builder()
                 .reconnectDelay(Delay.fullJitter(Duration.ofMillis(10), MAX_RECONNECT_DELAY, 10, TimeUnit.MILLISECONDS))
                 .nettyCustomizer(new NettyCustomizer() {
                     @Override
                     public void afterChannelInitialized(Channel channel) {
                         channel.pipeline().addFirst(new DeadConnectionGuard());
+                        open.add(channel);
                     }
                 })
                 .build();

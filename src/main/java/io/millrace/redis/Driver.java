@@ -11,6 +11,9 @@ import io.lettuce.core.cluster.api.reactive.RedisClusterReactiveCommands;
 import io.lettuce.core.codec.ByteArrayCodec;
 import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
 import io.lettuce.core.resource.ClientResources;
+import io.netty.channel.group.ChannelGroup;
+import io.netty.channel.group.DefaultChannelGroup;
+import io.netty.util.concurrent.GlobalEventExecutor;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
@@ -32,12 +35,15 @@ final class Driver {
     private final @Nullable RedisURI address; // of a client of our own that is not a cluster's
     private final @Nullable ClientResources resources; // only what we made ourselves is closed by us
     private final Duration timeout;
+    private final ChannelGroup channels;
 
     private Driver(
             AbstractRedisClient client,
             @Nullable RedisURI address,
             @Nullable ClientResources resources,
-            Duration timeout) {
+            Duration timeout,
+            ChannelGroup channels) {
+        this.channels = channels;
         this.client = client;
         this.address = address;
         this.resources = resources;
@@ -45,7 +51,8 @@ final class Driver {
     }
 
     static Driver open(RedisSettings settings) {
-        ClientResources resources = ClientProfile.resources();
+        ChannelGroup channels = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
+        ClientResources resources = ClientProfile.resources(channels);
         List<RedisURI> nodes = settings.nodes().stream()
                 .map(node -> {
                     RedisURI uri = RedisURI.create(node);
@@ -57,16 +64,16 @@ final class Driver {
         if (settings.topology() == RedisSettings.Topology.CLUSTER) {
             RedisClusterClient client = RedisClusterClient.create(resources, nodes);
             client.setOptions(ClientProfile.clusterOptions(settings));
-            return new Driver(client, null, resources, settings.commandTimeout());
+            return new Driver(client, null, resources, settings.commandTimeout(), channels);
         }
         RedisClient client = RedisClient.create(resources);
         client.setOptions(ClientProfile.options(settings));
-        return new Driver(client, nodes.get(0), resources, settings.commandTimeout());
+        return new Driver(client, nodes.get(0), resources, settings.commandTimeout(), channels);
     }
 
     /** A client somebody else made, and closes. */
     static Driver with(AbstractRedisClient client, Duration timeout) {
-        return new Driver(client, null, null, timeout);
+        return new Driver(client, null, null, timeout, new DefaultChannelGroup(GlobalEventExecutor.INSTANCE));
     }
 
     boolean isCluster() {
@@ -100,6 +107,12 @@ final class Driver {
         return address == null
                 ? elastic(() -> single.connectPubSub(ByteArrayCodec.INSTANCE))
                 : stage(() -> single.connectPubSubAsync(ByteArrayCodec.INSTANCE, address));
+    }
+
+    /** Closes every connection of ours, so that each is made anew and finds the present master. */
+    @SuppressWarnings("FutureReturnValueIgnored") // whether it worked shows in the next command
+    void reconnect() {
+        channels.close();
     }
 
     Mono<Void> close() {

@@ -11,13 +11,12 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
-import reactor.util.retry.Retry;
 
 /**
  * One Redis, shared by all parts of a Millrace: scripts and commands over one connection, dedicated connections for reads that
@@ -29,7 +28,9 @@ import reactor.util.retry.Retry;
 public final class Redis {
 
     /** How often a script that may run twice is sent again when its answer was lost. */
-    static final int REPEATS = 3;
+    static final int REPEATS = 4;
+
+    private static final long FIRST_PAUSE_MS = 40;
 
     private final Mono<Driver> driver;
     private volatile @Nullable Driver opened;
@@ -41,8 +42,10 @@ public final class Redis {
     private final ServerClock clock;
     private final Disposable clockwork;
     private final boolean cluster;
+    private final Duration timeout;
 
-    private Redis(Mono<Driver> driver, boolean cluster, String namespace) {
+    private Redis(Mono<Driver> driver, boolean cluster, String namespace, Duration timeout) {
+        this.timeout = timeout;
         this.driver = Once.of(() -> driver.doOnNext(open -> opened = open));
         this.keys = new Keys(namespace);
         this.cluster = cluster;
@@ -59,7 +62,8 @@ public final class Redis {
         return new Redis(
                 Mono.fromSupplier(() -> Driver.open(settings)),
                 settings.topology() == RedisSettings.Topology.CLUSTER,
-                settings.namespace());
+                settings.namespace(),
+                settings.commandTimeout());
     }
 
     /**
@@ -68,7 +72,7 @@ public final class Redis {
      * @param settings is subscribed to once, with the first command
      */
     public static Redis openLater(Mono<RedisSettings> settings, String namespace) {
-        return new Redis(settings.map(Driver::open), false, namespace);
+        return new Redis(settings.map(Driver::open), false, namespace, RedisSettings.DEFAULT_COMMAND_TIMEOUT);
     }
 
     /**
@@ -78,7 +82,7 @@ public final class Redis {
      */
     public static Redis with(AbstractRedisClient client, String namespace, Duration commandTimeout) {
         Driver driver = Driver.with(client, commandTimeout);
-        return new Redis(Mono.just(driver), driver.isCluster(), namespace);
+        return new Redis(Mono.just(driver), driver.isCluster(), namespace, commandTimeout);
     }
 
     /** The names of keys and channels. */
@@ -113,11 +117,45 @@ public final class Redis {
      * @param args its ARGV
      */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
+        return Mono.defer(() -> attempt(script, keys, args, 0, System.nanoTime()))
+                .onErrorMap(RedisErrors::translate)
+                .publishOn(worker);
+    }
+
+    /**
+     * Tries again for as long as one command may take: a call never takes longer than twice that. Not Reactor's retryWhen: it would
+     * cost every successful call more than the call itself.
+     */
+    private <T> Mono<T> attempt(LuaScript<T> script, List<byte[]> keys, List<byte[]> args, int repeats, long began) {
         Mono<T> once = connected()
                 .flatMap(commands -> eval(commands, script, keys, args))
                 .map(answer -> script.decode(Reply.of(answer)));
-        Mono<T> answer = script.isRepeatable() ? repeated(once) : once.onErrorMap(RedisErrors::translate);
-        return answer.publishOn(worker);
+        if (repeats == REPEATS) {
+            return once;
+        }
+        return once.onErrorResume(
+                error -> passes(error)
+                        && (script.isRepeatable() || RedisErrors.hasNotRun(error))
+                        && System.nanoTime() - began < timeout.toNanos(),
+                lost -> Mono.delay(pauseBefore(repeats + 1), worker)
+                        .then(attempt(script, keys, args, repeats + 1, began))
+                        .onErrorMap(error -> RedisErrors.translate(error, RedisErrors.isLostAnswer(lost))));
+    }
+
+    /** Whether an error passes when the same is tried again; does what helps it to. */
+    private boolean passes(Throwable error) {
+        Driver open = opened;
+        if (open != null && RedisErrors.code(error).equals("READONLY")) {
+            open.reconnect(); // to a master that became a replica
+        }
+        // A cluster's node that is still being connected to refuses; a single server that does so is away.
+        return RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL || (cluster && RedisErrors.isRejected(error));
+    }
+
+    /** Doubled each time, half of it random. */
+    private static Duration pauseBefore(int repeat) {
+        long ms = FIRST_PAUSE_MS << (repeat - 1);
+        return Duration.ofMillis(ms / 2 + ThreadLocalRandom.current().nextLong(ms / 2 + 1));
     }
 
     /**
@@ -176,23 +214,6 @@ public final class Redis {
                                 commands,
                                 CommandType.EVAL,
                                 arguments(script.source().textBytes(), keys, args)));
-    }
-
-    /** If an earlier try went out its effect is not known, even if the last one was not sent at all. */
-    private static <T> Mono<T> repeated(Mono<T> once) {
-        return Mono.defer(() -> {
-            AtomicBoolean sent = new AtomicBoolean();
-            return once.doOnError(error -> sent.compareAndSet(false, RedisErrors.isLostAnswer(error)))
-                    .retryWhen(lostAnswers())
-                    .onErrorMap(error -> RedisErrors.translate(error, sent.get()));
-        });
-    }
-
-    private static Retry lostAnswers() {
-        return Retry.backoff(REPEATS, Duration.ofMillis(20))
-                .maxBackoff(Duration.ofMillis(250))
-                .filter(error -> RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL)
-                .onRetryExhaustedThrow((spec, signal) -> signal.failure());
     }
 
     static Mono<Object> dispatch(

@@ -143,10 +143,19 @@ public final class RedisErrors {
         if (error instanceof RedisCommandTimeoutException || error instanceof IOException) {
             return true;
         }
-        String message = error.getMessage();
+        return error instanceof RedisException && !(error instanceof RedisConnectionException) && !isRejected(error);
+    }
+
+    /** Whether the command certainly changed nothing: the server refused it, or never got it. */
+    static boolean hasNotRun(Throwable error) {
+        return error instanceof RedisCommandExecutionException || isRejected(error);
+    }
+
+    /** Whether the driver did not send the command because its connection is away. */
+    static boolean isRejected(Throwable error) {
         return error instanceof RedisException
-                && !(error instanceof RedisConnectionException)
-                && (message == null || !message.contains("Commands are rejected"));
+                && error.getMessage() != null
+                && error.getMessage().contains("Commands are rejected");
     }
 
     private static Row row(Throwable error) {

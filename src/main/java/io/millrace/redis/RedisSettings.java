@@ -245,9 +245,10 @@ public final class RedisSettings {
 
         private void check(String node) {
             try {
-                @Nullable String authority = URI.create(node).getRawAuthority();
-                if (authority == null || authority.isEmpty() || authority.endsWith("@")) {
-                    throw bad("it names no host");
+                URI uri = URI.create(node);
+                @Nullable String named = topology == Topology.SENTINEL ? uri.getRawAuthority() : uri.getHost();
+                if (named == null || named.isEmpty() || named.endsWith("@") || uri.getPort() > 65_535) {
+                    throw bad("it names no host, or a port that is none");
                 }
                 io.lettuce.core.RedisURI.create(node);
             } catch (IllegalArgumentException e) {

@@ -74,9 +74,9 @@ class HandlingFaultsIT {
                         ConsumeOptions.builder().lease(SECOND).build())
                 .subscribe();
         try (QueueRig rival = QueueRig.on(server, namespace)) { // takes at once what is not renewed in time
-            Disposable other =
-                    rival.queue.receive(SECOND).subscribe(one -> handled.add(one.message()));
-            Eventually.await("the end", SOON, () -> handled.size() >= 16 && rig.facets().isEmpty());
+            Disposable other = rival.queue.receive(SECOND).subscribe(one -> handled.add(one.message()));
+            Eventually.await(
+                    "the end", SOON, () -> handled.size() >= 16 && rig.facets().isEmpty());
             other.dispose();
         }
         assertThat(handled).hasSize(16).allMatch(message -> message.attempt() == 1);
@@ -89,10 +89,13 @@ class HandlingFaultsIT {
         rig.deliver("a", "long", "short");
         rig.lease(1, LONG);
         rig.lease(1, QueueRig.SHORT);
-        StepVerifier.create(rig.queue.receive(QueueRig.SHORT.mutate().maxAttempts(0).build()).take(3))
+        StepVerifier.create(rig.queue
+                        .receive(QueueRig.SHORT.mutate().maxAttempts(0).build())
+                        .take(3))
                 .expectNextMatches(one -> one.message().id().equals("short"))
                 .expectNextMatches(one -> one.message().id().equals("short"))
-                .expectNextMatches(one -> one.message().id().equals("short") && one.message().attempt() == 4)
+                .expectNextMatches(one ->
+                        one.message().id().equals("short") && one.message().attempt() == 4)
                 .expectComplete()
                 .verify(SOON);
     }
@@ -108,7 +111,11 @@ class HandlingFaultsIT {
                 .concatMap(one -> one.ack().thenReturn(one.message().id()), 1)
                 .collectList()
                 .block(SOON);
-        assertThat(ids).hasSize(1_000).doesNotHaveDuplicates().startsWith("a-0", "a-1").endsWith("a-999");
+        assertThat(ids)
+                .hasSize(1_000)
+                .doesNotHaveDuplicates()
+                .startsWith("a-0", "a-1")
+                .endsWith("a-999");
         assertThat(rig.facets()).isEmpty();
     }
 
@@ -128,7 +135,12 @@ class HandlingFaultsIT {
         LeaseOptions rarely = LONG.mutate().pollInterval(Duration.ofHours(1)).build();
         for (int demand : List.of(1, 5)) {
             plant(garbage);
-            assertThat(rig.queue.receive(rarely).take(2).map(one -> one.message().id()).collectList().block(SOON))
+            assertThat(rig.queue
+                            .receive(rarely)
+                            .take(2)
+                            .map(one -> one.message().id())
+                            .collectList()
+                            .block(SOON))
                     .as("demand of %s", demand)
                     .hasSize(2)
                     .allMatch(id -> id.startsWith("m"));
@@ -136,7 +148,8 @@ class HandlingFaultsIT {
             rig.mill.queues().register("q", ".*").block(SOON);
         }
         plant(garbage);
-        assertThat(rig.queue.receiveBatches(rarely).take(1).blockLast(SOON).messages()).hasSize(2);
+        assertThat(rig.queue.receiveBatches(rarely).take(1).blockLast(SOON).messages())
+                .hasSize(2);
         Eventually.await("the dead letter", SOON, () -> rig.deadLetters().size() == 1);
         assertThat(rig.deadLetters().get(0).message().event().data()).isEqualTo(garbage);
         assertThat(rig.doctor().findings()).isEmpty();
@@ -147,7 +160,9 @@ class HandlingFaultsIT {
     @DisplayName("L12 garbage does not take others along: neither in a pull, nor in a peek, nor when its lease ends")
     void garbageAmongOthers() {
         plant("{\"_at\":1790000000000,\"environment\":\"a\\q\",\"type\":\"t\"}");
-        assertThat(rig.queue.peek(3).map(Message::id).collectList().block(SOON)).hasSize(3).contains("m1", "m2");
+        assertThat(rig.queue.peek(3).map(Message::id).collectList().block(SOON))
+                .hasSize(3)
+                .contains("m1", "m2");
         assertThat(rig.pullIds(1)).containsExactly("m1");
         assertThat(rig.pullIds(1)).containsExactly("m2");
         plant("garbage\\\"");
@@ -200,9 +215,8 @@ class HandlingFaultsIT {
                         ConsumeOptions.builder().concurrency(256).build())
                 .subscribe();
         Eventually.await("all", Duration.ofSeconds(30), () -> done.size() == 10_000);
-        long calls = Long.parseLong(rig.raw("INFO", "commandstats")
-                .text(0)
-                .replaceAll("(?s).*cmdstat_evalsha:calls=(\\d+).*", "$1"));
+        long calls = Long.parseLong(
+                rig.raw("INFO", "commandstats").text(0).replaceAll("(?s).*cmdstat_evalsha:calls=(\\d+).*", "$1"));
         assertThat(calls).as("scripts for 10,000 messages").isLessThan(2_500);
         Eventually.await("acknowledged", SOON, () -> rig.facets().isEmpty());
     }
@@ -231,7 +245,8 @@ class HandlingFaultsIT {
 
     @Test
     @Tag("F17")
-    @DisplayName("F17 poison: a handler that throws and one that hangs end as dead letters, other messages are handled once")
+    @DisplayName(
+            "F17 poison: a handler that throws and one that hangs end as dead letters, other messages are handled once")
     void poison() {
         Map<String, AtomicInteger> attempts = new ConcurrentHashMap<>();
         ConsumeOptions options = ConsumeOptions.builder()
@@ -265,7 +280,11 @@ class HandlingFaultsIT {
             assertThat(rig.deadLetters()).hasSize(3);
             return true;
         });
-        assertThat(handled).extracting(Message::id).hasSize(102).contains("behind", "after").doesNotHaveDuplicates();
+        assertThat(handled)
+                .extracting(Message::id)
+                .hasSize(102)
+                .contains("behind", "after")
+                .doesNotHaveDuplicates();
         Map<String, String> reasons = new ConcurrentHashMap<>();
         rig.deadLetters().forEach(dead -> {
             assertThat(dead.message().attempt()).isEqualTo(3);

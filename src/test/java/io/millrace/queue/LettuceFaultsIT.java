@@ -7,8 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.millrace.Event;
 import io.millrace.RedisUnavailableException;
 import io.millrace.redis.BlockingReader;
-import io.millrace.redis.Reply;
 import io.millrace.redis.RedisSettings;
+import io.millrace.redis.Reply;
 import io.millrace.testing.OwnRedis;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -53,7 +53,10 @@ class LettuceFaultsIT {
 
     private void commandTimeout(Duration timeout) {
         rig = QueueRig.on(
-                RedisSettings.builder(redis.uri()).namespace("l").commandTimeout(timeout).build(),
+                RedisSettings.builder(redis.uri())
+                        .namespace("l")
+                        .commandTimeout(timeout)
+                        .build(),
                 QueueSettings.defaults());
     }
 
@@ -63,20 +66,23 @@ class LettuceFaultsIT {
     void blockingReadsHaveTheirOwnConnection() {
         BlockingReader reader = reader(Duration.ofSeconds(4));
         AtomicBoolean blocked = new AtomicBoolean(true);
-        Mono<Object> read = reader.call("XREAD", "BLOCK", 4_000, "STREAMS", "l:x", "$")
-                .doFinally(end -> blocked.set(false));
-        StepVerifier.create(read).then(() -> {
-            List<Long> millis = new ArrayList<>();
-            for (int i = 0; i < 200; i++) {
-                long start = System.nanoTime();
-                rig.raw("PING");
-                rig.pullIds(1);
-                millis.add(Duration.ofNanos(System.nanoTime() - start).toMillis());
-            }
-            assertThat(blocked).isTrue();
-            Collections.sort(millis);
-            assertThat(millis.get(190)).isLessThan(50);
-        }).expectComplete().verify(SOON);
+        Mono<Object> read =
+                reader.call("XREAD", "BLOCK", 4_000, "STREAMS", "l:x", "$").doFinally(end -> blocked.set(false));
+        StepVerifier.create(read)
+                .then(() -> {
+                    List<Long> millis = new ArrayList<>();
+                    for (int i = 0; i < 200; i++) {
+                        long start = System.nanoTime();
+                        rig.raw("PING");
+                        rig.pullIds(1);
+                        millis.add(Duration.ofNanos(System.nanoTime() - start).toMillis());
+                    }
+                    assertThat(blocked).isTrue();
+                    Collections.sort(millis);
+                    assertThat(millis.get(190)).isLessThan(50);
+                })
+                .expectComplete()
+                .verify(SOON);
         reader.close().block(SOON);
     }
 
@@ -87,8 +93,8 @@ class LettuceFaultsIT {
         commandTimeout(Duration.ofSeconds(1));
         BlockingReader reader = reader(Duration.ofSeconds(5));
         Mono<Object> read = reader.call("XREAD", "BLOCK", 5_000, "STREAMS", "l:x", "$");
-        Mono<Object> add = Mono.delay(Duration.ofSeconds(2))
-                .then(rig.mill.redis().call("XADD", "l:x", "*", "f", "late"));
+        Mono<Object> add =
+                Mono.delay(Duration.ofSeconds(2)).then(rig.mill.redis().call("XADD", "l:x", "*", "f", "late"));
         Object got = Mono.zip(read, add).block(SOON).getT1();
         assertThat(Reply.of(got).list(1).list(0).list(1).text(1)).isEqualTo("late");
         reader.close().block(SOON);
@@ -96,13 +102,16 @@ class LettuceFaultsIT {
 
     @Test
     @Tag("L3")
-    @DisplayName("L3 the connection is killed 1,000 times between send and reply: nothing is lost, nothing is there twice")
+    @DisplayName(
+            "L3 the connection is killed 1,000 times between send and reply: nothing is lost, nothing is there twice")
     void killedConnections() {
         Checker checker = new Checker().unordered();
         AtomicInteger kills = new AtomicInteger();
         AtomicInteger errors = new AtomicInteger();
-        List<QueueRig> clients =
-                Flux.range(0, 16).map(i -> QueueRig.on(redis.uri(), "l")).collectList().block(SOON);
+        List<QueueRig> clients = Flux.range(0, 16)
+                .map(i -> QueueRig.on(redis.uri(), "l"))
+                .collectList()
+                .block(SOON);
         // A connection needs 100 ms to come back: 16 of them, or 1,000 kills would take minutes.
         Mono<Void> kill = Flux.interval(Duration.ofMillis(50), Schedulers.boundedElastic())
                 .onBackpressureDrop()
@@ -136,8 +145,9 @@ class LettuceFaultsIT {
         AtomicInteger errors = new AtomicInteger();
         rig.deliver("warm", "up");
         Mono<Object> sleep = admin.mill.redis().call("DEBUG", "SLEEP", "1.5");
-        Mono<Void> deliver =
-                Flux.range(0, 20).flatMap(i -> deliverAtLast(rig, event("a", "m" + i), checker, errors)).then();
+        Mono<Void> deliver = Flux.range(0, 20)
+                .flatMap(i -> deliverAtLast(rig, event("a", "m" + i), checker, errors))
+                .then();
         Mono.when(sleep, Mono.delay(Duration.ofMillis(100)).then(deliver)).block(SOON);
         assertThat(errors).as("deliveries that timed out").hasPositiveValue();
         List<String> ids = rig.pullIds(256);
@@ -204,7 +214,8 @@ class LettuceFaultsIT {
                 .onBackpressureDrop()
                 .concatMap(tick -> admin.mill.redis().call("SCRIPT", "FLUSH"))
                 .then();
-        Flux<Delivered> deliver = rig.mill.deliver(Flux.range(0, 5_000)
+        Flux<Delivered> deliver = rig.mill
+                .deliver(Flux.range(0, 5_000)
                         .map(i -> event("f" + i % 10, "m" + i))
                         .doOnNext(checker::attempted))
                 .doOnNext(done -> checker.acknowledged(done.id()));
@@ -222,13 +233,11 @@ class LettuceFaultsIT {
     }
 
     private BlockingReader reader(Duration longestBlock) {
-        return Objects.requireNonNull(
-                rig.mill.redis().dedicated(longestBlock).block(SOON));
+        return Objects.requireNonNull(rig.mill.redis().dedicated(longestBlock).block(SOON));
     }
 
     /** As a careful producer does: again and again, under the same id. */
-    private Mono<Delivered> deliverAtLast(
-            QueueRig from, Event one, Checker checker, AtomicInteger errors) {
+    private Mono<Delivered> deliverAtLast(QueueRig from, Event one, Checker checker, AtomicInteger errors) {
         return Mono.defer(() -> {
                     checker.attempted(one);
                     return from.mill.deliver(one);

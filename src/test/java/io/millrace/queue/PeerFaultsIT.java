@@ -47,7 +47,8 @@ class PeerFaultsIT {
 
     @Test
     @Tag("P1")
-    @DisplayName("P1 whoever vanishes between two scripts leaves nothing stuck: every facet drains, the doctor repairs nothing")
+    @DisplayName(
+            "P1 whoever vanishes between two scripts leaves nothing stuck: every facet drains, the doctor repairs nothing")
     void vanishedConsumers() {
         Checker checker = new Checker();
         for (int i = 0; i < 60; i++) {
@@ -89,7 +90,8 @@ class PeerFaultsIT {
 
     @Test
     @Tag("P2")
-    @DisplayName("P2 races of acknowledging, giving back, extending and expiring: what is counted in flight is what is in flight")
+    @DisplayName(
+            "P2 races of acknowledging, giving back, extending and expiring: what is counted in flight is what is in flight")
     void noCounterDrifts() {
         rig.fill("a", 400);
         rig.fill("b", 400);
@@ -105,12 +107,16 @@ class PeerFaultsIT {
                                         accepted.incrementAndGet();
                                         done.add(one.message().id());
                                     }
-                                    assertThat(answers.getT1() && answers.getT3()).isFalse();
+                                    assertThat(answers.getT1() && answers.getT3())
+                                            .isFalse();
                                 }),
                         64)
                 .takeUntil(tick -> done.size() == 800)
                 .blockLast(Duration.ofSeconds(30));
-        Eventually.await("nothing in flight", SOON, () -> rig.lease(1, SHORT).isEmpty() && rig.facets().isEmpty());
+        Eventually.await(
+                "nothing in flight",
+                SOON,
+                () -> rig.lease(1, SHORT).isEmpty() && rig.facets().isEmpty());
         assertThat(accepted).hasValue(800);
         assertThat(rig.doctor()).satisfies(report -> {
             assertThat(report.findings()).isEmpty();
@@ -148,9 +154,8 @@ class PeerFaultsIT {
         rig.raw("CONFIG", "RESETSTAT");
         rig.queue.receive(LONG).take(20_000).blockLast(Duration.ofSeconds(30));
         rig.queue.facets().blockLast(SOON);
-        long calls = Long.parseLong(rig.raw("INFO", "commandstats")
-                .text(0)
-                .replaceAll("(?s).*cmdstat_evalsha:calls=(\\d+).*", "$1"));
+        long calls = Long.parseLong(
+                rig.raw("INFO", "commandstats").text(0).replaceAll("(?s).*cmdstat_evalsha:calls=(\\d+).*", "$1"));
         List<Long> slow = new ArrayList<>();
         Reply log = rig.raw("SLOWLOG", "GET", 10_000);
         for (int i = 0; i < log.size(); i++) {
@@ -158,7 +163,8 @@ class PeerFaultsIT {
                 slow.add(log.list(i).number(2));
             }
         }
-        // The machine may take the processor away from Redis in the middle of a script, but not in each of them, nor for long.
+        // The machine may take the processor away from Redis in the middle of a script, but not in each of them, nor
+        // for long.
         assertThat(slow).as("µs of slow ones of %s scripts", calls).allMatch(micros -> micros < 50_000);
         assertThat((double) slow.size() / calls).isLessThan(0.05);
     }
@@ -166,7 +172,8 @@ class PeerFaultsIT {
     @Test
     @Tag("P8")
     @Tag("P7")
-    @DisplayName("P8 P7 one of two running consumers dies after taking messages: the other has them within a lease and a second")
+    @DisplayName(
+            "P8 P7 one of two running consumers dies after taking messages: the other has them within a lease and a second")
     void theOtherConsumerRecovers() {
         LeaseOptions second = LONG.mutate().lease(Duration.ofSeconds(1)).build();
         rig.fill("a", 10);
@@ -218,7 +225,8 @@ class PeerFaultsIT {
         QueueSettings brief = new QueueSettings(Duration.ofSeconds(10), 1 << 20, 20_000);
         rig = QueueRig.on(RedisSettings.builder(redis.uri()).namespace("p").build(), brief);
         for (int start = 0; start < 100_000; start += 10_000) {
-            rig.mill.queues()
+            rig.mill
+                    .queues()
                     .deliverAll(Flux.range(start, 10_000)
                             .map(i -> event("facet" + i, "m" + i))
                             .collectList()
@@ -228,17 +236,26 @@ class PeerFaultsIT {
         rig.lease(100, SHORT).forEach(one -> one.nack(Duration.ofMillis(1)).block(SOON));
         AtomicInteger taken = new AtomicInteger();
         rig.queue
-                .receiveBatches(SHORT.mutate().batchSize(256).lease(Duration.ofSeconds(1)).build())
+                .receiveBatches(SHORT.mutate()
+                        .batchSize(256)
+                        .lease(Duration.ofSeconds(1))
+                        .build())
                 .concatMap(batch -> batch.ack().thenReturn(batch.messages().size()))
                 .takeUntil(size -> taken.addAndGet(size) == 100_000)
                 .blockLast(Duration.ofSeconds(60));
-        Eventually.await("forgotten leases", SOON, () -> rig.pullIds(1).isEmpty()
-                && rig.keys().stream().noneMatch(key -> key.contains(":l:")));
-        Map<String, Long> ttl = rig.keys().stream()
-                .collect(Collectors.toMap(key -> key, key -> rig.number("PTTL", key)));
+        Eventually.await(
+                "forgotten leases",
+                SOON,
+                () -> rig.pullIds(1).isEmpty() && rig.keys().stream().noneMatch(key -> key.contains(":l:")));
+        Map<String, Long> ttl =
+                rig.keys().stream().collect(Collectors.toMap(key -> key, key -> rig.number("PTTL", key)));
         assertThat(ttl.keySet())
                 .isSubsetOf(
-                        "p:{registry}:queues", "p:{registry}:version", rig.key("ids"), rig.key("ids.old"), rig.key("ids.since"))
+                        "p:{registry}:queues",
+                        "p:{registry}:version",
+                        rig.key("ids"),
+                        rig.key("ids.old"),
+                        rig.key("ids.since"))
                 .contains(rig.key("ids"));
         ttl.forEach((key, ms) -> {
             if (!key.contains("registry")) {

@@ -49,7 +49,8 @@ class QueueModelIT {
         Long only = Long.getLong("model.seed");
         return only != null
                 ? Stream.of(only)
-                : LongStream.rangeClosed(1, Integer.getInteger("model.seeds", 3)).boxed();
+                : LongStream.rangeClosed(1, Integer.getInteger("model.seeds", 3))
+                        .boxed();
     }
 
     @ParameterizedTest(name = "seed {0}")
@@ -112,7 +113,8 @@ class QueueModelIT {
     }
 
     private int pull(int n) {
-        List<String> got = rig.queue.pull(n)
+        List<String> got = rig.queue
+                .pull(n)
                 .map(message -> message.id() + "#" + message.attempt())
                 .collectList()
                 .block(SOON);
@@ -320,11 +322,12 @@ class QueueModelIT {
         }
         compare();
         assertThat(rig.doctor().findings()).isEmpty();
-        assertThat(rig.keys()).allMatch(key -> key.contains("{registry}")
-                || key.endsWith(":dead")
-                || key.contains(":ids")
-                || key.endsWith(":leases")
-                || key.contains(":l:"));
+        assertThat(rig.keys())
+                .allMatch(key -> key.contains("{registry}")
+                        || key.endsWith(":dead")
+                        || key.contains(":ids")
+                        || key.endsWith(":leases")
+                        || key.contains(":l:"));
     }
 
     private void maintain() {
@@ -333,7 +336,9 @@ class QueueModelIT {
                 .run(
                         QueueScripts.PULL,
                         List.of(Leases.bytes(rig.key(""))),
-                        Stream.of("0", "each", LONG.profile(), "1").map(Leases::bytes).toList())
+                        Stream.of("0", "each", LONG.profile(), "1")
+                                .map(Leases::bytes)
+                                .toList())
                 .block(SOON);
     }
 

@@ -104,7 +104,8 @@ class ReactiveContractIT {
     @Test
     void aCancelGivesBackWhatWasNotHandedOut() {
         rig.fill("a", 50);
-        // take() asks for all it wants and cancels behind the third: 47 of a pull of 50 were leased and nobody saw them.
+        // take() asks for all it wants and cancels behind the third: 47 of a pull of 50 were leased and nobody saw
+        // them.
         List<Delivery> seen = rig.queue
                 .receive(LONG.mutate().batchSize(50).build())
                 .takeUntil(one -> one.message().id().equals("a-2"))
@@ -215,8 +216,7 @@ class ReactiveContractIT {
                 .subscribe(consumer);
         await(running);
         consumer.cancel();
-        Eventually.await(
-                "all to be back", Duration.ofSeconds(2), () -> rig.inFlight() == 0 && rig.waiting() == 20);
+        Eventually.await("all to be back", Duration.ofSeconds(2), () -> rig.inFlight() == 0 && rig.waiting() == 20);
         List<Message> all = rig.queue.pull(20).collectList().block(SOON);
         assertThat(all).extracting(Message::id).startsWith("a-0", "a-1").hasSize(20);
         assertThat(all.subList(0, 8)).allMatch(message -> message.attempt() == 2);
@@ -228,7 +228,8 @@ class ReactiveContractIT {
         rig.deliver("a", "1");
         BaseSubscriber<Void> consumer = new BaseSubscriber<>() {};
         rig.queue.consume(message -> Mono.empty()).subscribe(consumer);
-        Eventually.await("the acknowledgement", Duration.ofSeconds(2), () -> rig.facets().isEmpty());
+        Eventually.await(
+                "the acknowledgement", Duration.ofSeconds(2), () -> rig.facets().isEmpty());
         consumer.cancel();
     }
 

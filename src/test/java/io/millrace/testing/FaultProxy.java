@@ -13,7 +13,11 @@ import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -159,7 +163,18 @@ public final class FaultProxy implements AutoCloseable {
     /** Resets all connections and refuses new ones until {@link #accept()}. */
     public void refuse() {
         listener.close().syncUninterruptibly();
+        // The system's socket stays open until the selector comes round.
+        Eventually.await("refusal", Duration.ofSeconds(5), () -> !isAccepting());
         resetAll();
+    }
+
+    private boolean isAccepting() throws IOException {
+        try (Socket probe = new Socket()) {
+            probe.connect(new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 1}), port));
+            return true;
+        } catch (ConnectException e) {
+            return false;
+        }
     }
 
     /** Accepts connections again, on the same port. Does nothing if it does already. */

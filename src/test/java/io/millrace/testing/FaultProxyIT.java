@@ -54,7 +54,7 @@ class FaultProxyIT {
         try (Socket client = connect()) {
             roundTrip(client, "warm");
             proxy.latency(Duration.ofMillis(100));
-            assertThat(millisOf(client)).isBetween(200L, 600L);
+            assertThat(millisOf(client)).isBetween(200L, 400L);
             proxy.latency(Direction.UP, Duration.ZERO, Duration.ZERO);
             assertThat(millisOf(client)).isBetween(100L, 190L);
             proxy.latency(Duration.ZERO);
@@ -162,11 +162,13 @@ class FaultProxyIT {
 
     @Test
     void aServerThatIsAwayResetsTheClient() throws IOException {
-        echo.close();
-        try (Socket client = connect()) {
-            assertThatExceptionOfType(SocketException.class)
-                    .isThrownBy(() -> client.getInputStream().read());
-        }
+        proxy.close();
+        proxy = FaultProxy.to("redis://127.0.0.1:1"); // nobody listens there, nor can a free port be that one
+        assertThatExceptionOfType(SocketException.class).isThrownBy(() -> {
+            try (Socket client = connect()) {
+                client.getInputStream().read();
+            }
+        });
     }
 
     private Socket connect() throws IOException {
@@ -177,10 +179,15 @@ class FaultProxyIT {
         return socket;
     }
 
+    /** The best of five: a busy machine adds to some round trips, the proxy to all of them. */
     private static long millisOf(Socket client) throws IOException {
-        long start = System.nanoTime();
-        roundTrip(client, "ping");
-        return Duration.ofNanos(System.nanoTime() - start).toMillis();
+        long best = Long.MAX_VALUE;
+        for (int i = 0; i < 5; i++) {
+            long start = System.nanoTime();
+            roundTrip(client, "ping");
+            best = Math.min(best, System.nanoTime() - start);
+        }
+        return Duration.ofNanos(best).toMillis();
     }
 
     private static String roundTrip(Socket client, String text) throws IOException {

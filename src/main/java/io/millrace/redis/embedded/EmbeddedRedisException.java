@@ -1,12 +1,13 @@
 package io.millrace.redis.embedded;
 
+import io.millrace.MillraceException;
 import org.jspecify.annotations.Nullable;
 
 /**
- *  The embedded server could not be started or stopped. The message says what to do, and ends with the server's last
+ * The embedded server could not be started or stopped. The message says what to do, and ends with the server's last
  * log lines.
  */
-public final class EmbeddedRedisException extends RuntimeException {
+public final class EmbeddedRedisException extends MillraceException {
 
     private static final long serialVersionUID = 1L;
 
@@ -35,7 +36,7 @@ public final class EmbeddedRedisException extends RuntimeException {
     }
 
     EmbeddedRedisException(Reason reason, String message, @Nullable Throwable cause) {
-        super(message, cause);
+        super(message, false, cause);
         this.reason = reason;
     }
 

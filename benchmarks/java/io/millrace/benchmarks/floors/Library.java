@@ -1,0 +1,165 @@
+package io.millrace.benchmarks.floors;
+
+import com.sun.management.ThreadMXBean;
+import io.millrace.Event;
+import io.millrace.Millrace;
+import io.millrace.MillraceSettings;
+import io.millrace.queue.ConsumeOptions;
+import io.millrace.queue.LeaseOptions;
+import io.millrace.redis.RedisSettings;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
+import reactor.core.scheduler.Schedulers;
+
+/** The library's side of each case: what a user would write. */
+final class Library implements AutoCloseable {
+
+    static final String NAMESPACE = "bench";
+    static final String QUEUE = "q";
+
+    private static final String FILL = "x".repeat(52);
+
+    private final Millrace mill;
+    private final BenchServer server;
+
+    /** How fast, how long a call took, and what it cost. */
+    record Measured(
+            double perSecond,
+            double p50Micros,
+            double p99Micros,
+            double clientMicros,
+            double clientBytes,
+            double serverMicros) {}
+
+    Library(BenchServer server) {
+        this.server = server;
+        this.mill = Millrace.connect(MillraceSettings.of(
+                RedisSettings.builder(server.uri()).namespace(NAMESPACE).build()));
+    }
+
+    void prepare() {
+        server.flush();
+        mill.queues().register(QUEUE, ".*:page:.*").block();
+        mill.deliver(Event.of("warm", "page", "up")).block();
+        mill.queue(QUEUE).pull().block();
+    }
+
+    /** An event of about 200 bytes as JSON. */
+    static Event event(long i, int facets) {
+        return Event.of("env-" + i % facets, "page", "http://example.com/" + i % 100)
+                .withData(FILL);
+    }
+
+    Measured deliver(int concurrency, int calls, int facets) {
+        long[] nanos = new long[calls];
+        return measure(
+                calls,
+                nanos,
+                () -> Flux.range(0, calls)
+                        .flatMap(
+                                i -> {
+                                    long from = System.nanoTime();
+                                    return mill.deliver(event(i, facets))
+                                            .doOnNext(done -> nanos[i] = System.nanoTime() - from);
+                                },
+                                concurrency)
+                        .then());
+    }
+
+    Measured deliverAll(int concurrency, int batch, int calls, int facets) {
+        long[] nanos = new long[calls / batch];
+        return measure(
+                calls,
+                nanos,
+                () -> Flux.range(0, calls / batch)
+                        .flatMap(
+                                b -> {
+                                    List<Event> events = new ArrayList<>(batch);
+                                    for (int i = 0; i < batch; i++) {
+                                        events.add(event((long) b * batch + i, facets));
+                                    }
+                                    long from = System.nanoTime();
+                                    return mill.queues()
+                                            .deliverAll(events)
+                                            .doOnNext(done -> nanos[b] = System.nanoTime() - from);
+                                },
+                                concurrency)
+                        .then());
+    }
+
+    /** Fills the queue, then so many consumers take everything, batch by batch, acknowledging with the next pull. */
+    Measured consume(int consumers, int batch, int messages, int facets) {
+        deliverAll(4, 100, messages, facets);
+        AtomicLong left = new AtomicLong(messages);
+        Sinks.Empty<Void> done = Sinks.empty();
+        LeaseOptions lease = LeaseOptions.builder().batchSize(batch).build();
+        ConsumeOptions options = ConsumeOptions.builder()
+                .lease(lease)
+                .concurrency(1)
+                .scheduler(Schedulers.immediate())
+                .until(done.asMono())
+                .build();
+        Mono<Void> one = batch == 1
+                ? mill.queue(QUEUE).consume(message -> handled(1, left, done), options)
+                : mill.queue(QUEUE).consumeBatches(messageList -> handled(messageList.size(), left, done), options);
+        return measure(
+                messages,
+                new long[1],
+                () -> Flux.range(0, consumers).flatMap(i -> one, consumers).then());
+    }
+
+    private static Mono<Void> handled(int count, AtomicLong left, Sinks.Empty<Void> done) {
+        if (left.addAndGet(-count) == 0) {
+            done.tryEmitEmpty();
+        }
+        return Mono.empty();
+    }
+
+    private interface Work {
+        Mono<Void> run();
+    }
+
+    private Measured measure(int messages, long[] nanos, Work work) {
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        double serverBefore = server.cpuMicros();
+        long cpuBefore = processCpu();
+        long bytesBefore = allocated(threads);
+        long from = System.nanoTime();
+        work.run().block(Duration.ofMinutes(2));
+        double seconds = (System.nanoTime() - from) / 1e9;
+        double client = (processCpu() - cpuBefore) / 1e3 / messages;
+        double bytes = (double) (allocated(threads) - bytesBefore) / messages;
+        double serverCpu = (server.cpuMicros() - serverBefore) / messages;
+        Arrays.sort(nanos);
+        return new Measured(
+                messages / seconds,
+                nanos[nanos.length / 2] / 1e3,
+                nanos[(int) (nanos.length * 0.99)] / 1e3,
+                client,
+                bytes,
+                serverCpu);
+    }
+
+    private static long processCpu() {
+        return ((com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
+                .getProcessCpuTime();
+    }
+
+    private static long allocated(ThreadMXBean threads) {
+        return Arrays.stream(threads.getThreadAllocatedBytes(threads.getAllThreadIds()))
+                .filter(b -> b > 0)
+                .sum();
+    }
+
+    @Override
+    public void close() {
+        mill.shutdown().block(Duration.ofSeconds(10));
+    }
+}

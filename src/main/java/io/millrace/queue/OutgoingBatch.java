@@ -1,0 +1,152 @@
+package io.millrace.queue;
+
+import io.millrace.Event;
+import io.millrace.MillraceException;
+import io.millrace.json.EventCodec;
+import io.millrace.redis.GroupCommit.Outcome;
+import io.millrace.redis.Keys;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Events on their way into queues: each as it is stored, where it goes, or why it cannot. One call's, but for failures of a cluster. */
+final class OutgoingBatch {
+
+    private static final byte[] NOTHING = {};
+
+    private final List<Event> events;
+    private final Keys keys;
+    private final String[] topics;
+    private final byte[][] elements;
+    private final @Nullable Throwable[] failures;
+    private final List<List<String>> queues;
+    private final @Nullable List<String>[] duplicates;
+
+    /** What goes to one queue: indexes of events. */
+    static final class Part {
+
+        private final Unit unit;
+        private int[] events = new int[8];
+        private int size;
+
+        private Part(Unit unit) {
+            this.unit = unit;
+        }
+
+        Unit unit() {
+            return unit;
+        }
+
+        String queue() {
+            return unit.queue();
+        }
+
+        int size() {
+            return size;
+        }
+
+        int event(int i) {
+            return events[i];
+        }
+
+        private void add(int event) {
+            if (size == events.length) {
+                events = Arrays.copyOf(events, 2 * size);
+            }
+            events[size++] = event;
+        }
+    }
+
+    /** An event that cannot be written fails alone. */
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    OutgoingBatch(List<Event> events, Keys keys, Instant now, int maxEventBytes) {
+        this.events = events;
+        this.keys = keys;
+        this.topics = new String[events.size()];
+        this.elements = new byte[events.size()][];
+        this.failures = new Throwable[events.size()];
+        this.queues = new ArrayList<>(events.size());
+        this.duplicates = new List[events.size()];
+        for (int i = 0; i < events.size(); i++) {
+            topics[i] = events.get(i).topic();
+            queues.add(List.of());
+            try {
+                elements[i] = EventCodec.writeStored(events.get(i), now, maxEventBytes);
+            } catch (MillraceException e) {
+                failures[i] = e;
+                elements[i] = NOTHING;
+            }
+        }
+    }
+
+    /** Decides, or decides anew, where each event goes. */
+    List<Part> route(Registry.Routes routes) {
+        Map<Unit, Part> parts = new LinkedHashMap<>();
+        for (int i = 0; i < events.size(); i++) {
+            if (failures[i] == null) {
+                Registry.Matching matching = routes.matching(topics[i]);
+                queues.set(i, matching.queues());
+                for (Registry.Route route : matching.routes()) {
+                    parts.computeIfAbsent(route.unit(), Part::new).add(i);
+                }
+            }
+        }
+        return new ArrayList<>(parts.values());
+    }
+
+    int size() {
+        return events.size();
+    }
+
+    Event event(int i) {
+        return events.get(i);
+    }
+
+    byte[] element(int i) {
+        return elements[i];
+    }
+
+    byte[] channel(int i) {
+        return keys.topicChannel(topics[i]);
+    }
+
+    boolean failed(int i) {
+        return failures[i] != null;
+    }
+
+    /** Parts of a cluster end at the same time; an event has failed when one of its queues has. */
+    synchronized void fail(Part part, Throwable error) {
+        for (int i = 0; i < part.size(); i++) {
+            failures[part.event(i)] = error;
+        }
+    }
+
+    synchronized void duplicate(int i, String queue) {
+        List<String> known = duplicates[i];
+        if (known == null) {
+            known = new ArrayList<>(1);
+            duplicates[i] = known;
+        }
+        known.add(queue);
+    }
+
+    synchronized List<Outcome<Delivered>> outcomes() {
+        List<Outcome<Delivered>> outcomes = new ArrayList<>(events.size());
+        for (int i = 0; i < events.size(); i++) {
+            Throwable failure = failures[i];
+            List<String> known = duplicates[i];
+            outcomes.add(
+                    failure != null
+                            ? new Outcome.Failed<>(failure)
+                            : new Outcome.Done<>(new Delivered(
+                                    events.get(i).id(),
+                                    queues.get(i),
+                                    known == null ? List.of() : List.copyOf(known))));
+        }
+        return outcomes;
+    }
+}

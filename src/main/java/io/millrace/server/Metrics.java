@@ -1,0 +1,158 @@
+package io.millrace.server;
+
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MultiGauge;
+import io.micrometer.core.instrument.MultiGauge.Row;
+import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.Timer;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.millrace.Millrace;
+import io.millrace.MillraceException;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.ToDoubleFunction;
+import reactor.core.publisher.Mono;
+
+/**
+ * What is counted, for Prometheus. Tags have few values: routes, methods, statuses and registered queues; never a facet, an id, or a
+ * name that a caller made up.
+ */
+final class Metrics {
+
+    /** How many queues are looked at for one scrape. */
+    static final int MAX_QUEUES = 100;
+
+    private static final long MAX_AGE_NANOS = Duration.ofSeconds(5).toNanos();
+    private static final Duration LOOK_BUDGET = Duration.ofSeconds(3);
+
+    private final Millrace mill;
+    private final PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+    private final Counter delivered;
+    private final Counter duplicates;
+    private final Counter rejected;
+    private final Counter pulled;
+    private final Counter acknowledged;
+    private final Counter refused;
+    private final MultiGauge waiting = gauge("waiting", "Messages that can be pulled");
+    private final MultiGauge facets = gauge("facets", "Facets that have messages");
+    private final MultiGauge inFlight = gauge("in.flight", "Messages that are leased");
+    private final MultiGauge later = gauge("later", "Messages held back");
+    private final MultiGauge dead = gauge("dead", "Messages that were given up");
+    private final MultiGauge oldest = MultiGauge.builder("millrace.queue.oldest.age")
+            .description("Since when the oldest message has been there")
+            .baseUnit("seconds")
+            .register(registry);
+    private final AtomicBoolean looking = new AtomicBoolean();
+    private final AtomicInteger up = new AtomicInteger();
+    private volatile long looked = System.nanoTime() - MAX_AGE_NANOS;
+
+    Metrics(Millrace mill, AtomicInteger requests, AtomicInteger listeners) {
+        this.mill = mill;
+        this.delivered = counter("events.delivered", "Events that were delivered, known ones included");
+        this.duplicates = counter("events.duplicate", "Delivered events that a queue had already");
+        this.rejected = counter("events.rejected", "Events that were none");
+        this.pulled = counter("messages.pulled", "Messages handed out");
+        this.acknowledged = counter("messages.acknowledged", "Messages acknowledged");
+        this.refused = counter("acknowledgements.refused", "Acknowledgements of leases not held any more");
+        Gauge.builder("millrace.http.in.flight", requests, AtomicInteger::get)
+                .description("Requests under way")
+                .register(registry);
+        Gauge.builder("millrace.http.listeners", listeners, AtomicInteger::get)
+                .description("Live listeners")
+                .register(registry);
+        Gauge.builder("millrace.redis.up", up, AtomicInteger::get)
+                .description("1 if Redis answered when queues were last looked at")
+                .register(registry);
+    }
+
+    void delivered(boolean duplicate) {
+        delivered.increment();
+        if (duplicate) {
+            duplicates.increment();
+        }
+    }
+
+    void rejected() {
+        rejected.increment();
+    }
+
+    void pulled(int messages) {
+        pulled.increment(messages);
+    }
+
+    void acknowledged(int held, int gone) {
+        acknowledged.increment(held);
+        refused.increment(gone);
+    }
+
+    void request(String method, String route, int status, long nanos) {
+        Timer.builder("millrace.http.requests")
+                .description("Time from a request's head to the end of its answer")
+                .tags("method", method, "route", route, "status", String.valueOf(status))
+                .register(registry)
+                .record(Duration.ofNanos(nanos));
+    }
+
+    /** All figures as text; queues are looked at anew if that was more than a few seconds ago. */
+    Mono<String> scrape() {
+        return look().then(Mono.fromSupplier(registry::scrape));
+    }
+
+    void close() {
+        registry.close();
+    }
+
+    private Mono<Void> look() {
+        return Mono.defer(() -> {
+            if (System.nanoTime() - looked < MAX_AGE_NANOS || !looking.compareAndSet(false, true)) {
+                return Mono.empty();
+            }
+            return QueueState.all(mill)
+                    .take(MAX_QUEUES)
+                    .collectList()
+                    .timeout(LOOK_BUDGET)
+                    .doOnNext(this::keep)
+                    .doOnError(away -> up.set(0))
+                    .onErrorResume(
+                            e -> e instanceof MillraceException || e instanceof TimeoutException, away -> Mono.empty())
+                    .doFinally(end -> {
+                        looked = System.nanoTime();
+                        looking.set(false);
+                    })
+                    .then();
+        });
+    }
+
+    private void keep(List<QueueState> states) {
+        up.set(1);
+        rows(waiting, states, QueueState::waiting);
+        rows(facets, states, state -> state.facets().size());
+        rows(inFlight, states, QueueState::inFlight);
+        rows(later, states, QueueState::later);
+        rows(dead, states, QueueState::deadLetters);
+        rows(oldest, states, state -> state.oldestAge().toMillis() / 1000.0);
+    }
+
+    private static void rows(MultiGauge gauge, List<QueueState> states, ToDoubleFunction<QueueState> value) {
+        gauge.register(
+                states.stream()
+                        .<Row<?>>map(state -> Row.of(Tags.of("queue", state.queue()), value.applyAsDouble(state)))
+                        .toList(),
+                true);
+    }
+
+    private Counter counter(String name, String description) {
+        return Counter.builder("millrace." + name).description(description).register(registry);
+    }
+
+    private MultiGauge gauge(String name, String description) {
+        return MultiGauge.builder("millrace.queue." + name)
+                .description(description)
+                .register(registry);
+    }
+}

@@ -1,0 +1,81 @@
+package io.millrace.server;
+
+import io.millrace.Millrace;
+import io.millrace.queue.FacetQueue;
+import io.millrace.queue.FacetState;
+import io.millrace.queue.Registration;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * A queue as it was when looked at.
+ *
+ * @param queue its name
+ * @param pattern what it wants; {@code null} if it is not registered
+ * @param facets facets that have messages
+ * @param deadLetters messages that were given up
+ */
+public record QueueState(String queue, @Nullable String pattern, List<FacetState> facets, long deadLetters) {
+
+    /** How many queues are looked at side by side. */
+    private static final int SIDE_BY_SIDE = 4;
+
+    /** Looks at one queue; empty if it is not registered and holds nothing. */
+    public static Mono<QueueState> of(Millrace mill, String name) {
+        return mill.queues()
+                .registrations()
+                .filter(registration -> registration.queue().equals(name))
+                .map(Registration::pattern)
+                .next()
+                .flatMap(pattern -> look(mill, name, pattern))
+                .switchIfEmpty(Mono.defer(() -> look(mill, name, null))
+                        .filter(state -> !state.facets().isEmpty() || state.deadLetters() > 0));
+    }
+
+    /** Looks at all registered queues, by name. */
+    public static Flux<QueueState> all(Millrace mill) {
+        return mill.queues()
+                .registrations()
+                .flatMapSequential(
+                        registration -> look(mill, registration.queue(), registration.pattern()), SIDE_BY_SIDE);
+    }
+
+    private static Mono<QueueState> look(Millrace mill, String name, @Nullable String pattern) {
+        FacetQueue queue = mill.queue(name);
+        return Mono.zip(
+                queue.facets().collectList(),
+                queue.deadLetters().count(),
+                (facets, dead) -> new QueueState(name, pattern, facets, dead));
+    }
+
+    /** Messages that can be pulled. */
+    public long waiting() {
+        return sum(FacetState::waiting);
+    }
+
+    /** Messages that are leased. */
+    public long inFlight() {
+        return sum(FacetState::inFlight);
+    }
+
+    /** Messages held back. */
+    public long later() {
+        return sum(FacetState::later);
+    }
+
+    /** Since when the oldest message has been there. */
+    public Duration oldestAge() {
+        return facets.stream()
+                .map(FacetState::oldestAge)
+                .max(Duration::compareTo)
+                .orElse(Duration.ZERO);
+    }
+
+    private long sum(ToLongFunction<FacetState> part) {
+        return facets.stream().mapToLong(part).sum();
+    }
+}

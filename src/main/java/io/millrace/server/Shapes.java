@@ -1,0 +1,145 @@
+package io.millrace.server;
+
+import io.millrace.json.EventCodec;
+import io.millrace.queue.Delivered;
+import io.millrace.queue.Delivery;
+import io.millrace.queue.DoctorReport;
+import io.millrace.queue.FacetState;
+import io.millrace.queue.Message;
+import io.millrace.queue.Registration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What things look like as JSON objects, the same on the command line and over HTTP. Scripts rely on them: fields may be added,
+ * those that are here stay.
+ */
+public final class Shapes {
+
+    private Shapes() {}
+
+    /** {@code queue, facet, id, attempt, event}. */
+    public static Map<String, @Nullable Object> message(Message message) {
+        return message(message, null);
+    }
+
+    /** {@code queue, facet, id, attempt, receipt, event}. */
+    public static Map<String, @Nullable Object> delivery(Delivery delivery) {
+        return message(delivery.message(), delivery.receipt().toString());
+    }
+
+    private static Map<String, @Nullable Object> message(Message message, @Nullable String receipt) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("queue", message.queue());
+        shape.put("facet", message.facet());
+        shape.put("id", message.id());
+        shape.put("attempt", message.attempt());
+        if (receipt != null) {
+            shape.put("receipt", receipt);
+        }
+        shape.put("event", EventCodec.plain(message.event()));
+        return shape;
+    }
+
+    /** {@code id, queues, duplicateIn}. */
+    public static Map<String, @Nullable Object> delivered(Delivered delivered) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("id", delivered.id());
+        shape.put("queues", delivered.queues());
+        shape.put("duplicateIn", delivered.duplicateIn());
+        return shape;
+    }
+
+    /** {@code line, problem}. */
+    public static Map<String, @Nullable Object> rejected(long line, String problem) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("line", line);
+        shape.put("problem", problem);
+        return shape;
+    }
+
+    /** {@code queue, pattern}. */
+    public static Map<String, @Nullable Object> registration(Registration registration) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("queue", registration.queue());
+        shape.put("pattern", registration.pattern());
+        return shape;
+    }
+
+    /** {@code queue, pattern, waiting, facets (how many), inFlight, later, oldestAgeMs, deadLetters}. */
+    public static Map<String, @Nullable Object> summary(QueueState state) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("queue", state.queue());
+        shape.put("pattern", state.pattern());
+        shape.put("waiting", state.waiting());
+        shape.put("facets", state.facets().size());
+        shape.put("inFlight", state.inFlight());
+        shape.put("later", state.later());
+        shape.put("oldestAgeMs", state.oldestAge().toMillis());
+        shape.put("deadLetters", state.deadLetters());
+        return shape;
+    }
+
+    /** {@code queue, pattern, waiting, inFlight, later, facets[{facet, waiting, inFlight, later, oldestAgeMs}], deadLetters}. */
+    public static Map<String, @Nullable Object> details(QueueState state) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("queue", state.queue());
+        shape.put("pattern", state.pattern());
+        shape.put("waiting", state.waiting());
+        shape.put("inFlight", state.inFlight());
+        shape.put("later", state.later());
+        shape.put("facets", state.facets().stream().map(Shapes::facet).toList());
+        shape.put("deadLetters", state.deadLetters());
+        return shape;
+    }
+
+    private static Map<String, @Nullable Object> facet(FacetState facet) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("facet", facet.facet());
+        shape.put("waiting", facet.waiting());
+        shape.put("inFlight", facet.inFlight());
+        shape.put("later", facet.later());
+        shape.put("oldestAgeMs", facet.oldestAge().toMillis());
+        return shape;
+    }
+
+    /** {@code receipt, acknowledged}. */
+    public static Map<String, @Nullable Object> acknowledged(String receipt, boolean acknowledged) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("receipt", receipt);
+        shape.put("acknowledged", acknowledged);
+        return shape;
+    }
+
+    /** {@code queue, healthy, facets, waiting, inFlight, later, deadLetters, findings[{kind, where}]}. */
+    public static Map<String, @Nullable Object> report(DoctorReport report) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("queue", report.queue());
+        shape.put("healthy", report.healthy());
+        shape.put("facets", report.facets());
+        shape.put("waiting", report.waiting());
+        shape.put("inFlight", report.inFlight());
+        shape.put("later", report.later());
+        shape.put("deadLetters", report.deadLetters());
+        List<Map<String, String>> findings = report.findings().stream()
+                .map(finding -> Map.of("kind", finding.kind().name(), "where", finding.where()))
+                .toList();
+        shape.put("findings", findings);
+        return shape;
+    }
+
+    /** {@code check, level, value, meaning[, advice]}. */
+    public static Map<String, @Nullable Object> finding(ServerDoctor.Finding finding) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("check", finding.check());
+        shape.put("level", finding.level().word());
+        shape.put("value", finding.value());
+        shape.put("meaning", finding.meaning());
+        if (!finding.advice().isEmpty()) {
+            shape.put("advice", finding.advice());
+        }
+        return shape;
+    }
+}
