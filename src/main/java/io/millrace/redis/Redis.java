@@ -212,8 +212,8 @@ public final class Redis {
                     return open == null ? Mono.<Void>empty() : open.close();
                 })
                 .publishOn(
-                        Schedulers.boundedElastic()) // ending the worker takes a lock; the driver ends on a thread of
-                // Netty
+                        Schedulers.boundedElastic()) // ending the worker takes a lock, and the driver ends on a Netty
+                // thread
                 .doFinally(end -> worker.dispose());
     }
 
