@@ -43,7 +43,8 @@ final class Deliverer {
         this.redis = redis;
         this.registry = registry;
         this.settings = settings;
-        this.commits = new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, settings.maxWaiting(), this::deliverBatch);
+        this.commits = new GroupCommit<>(
+                MAX_BATCH, MAX_IN_FLIGHT, settings.maxWaiting(), Event::environment, this::deliverBatch);
     }
 
     Mono<Delivered> deliver(Event event) {
