@@ -21,16 +21,59 @@ import org.junit.jupiter.params.provider.ValueSource;
 class AnyTextIT {
 
     private static final List<String> NASTY = List.of(
-            "", "{}", "{", "}", ":", "%", "%3a", "\"", "\\", "\\\"", "'", "\u0000", "\n", "\r\n", "\t", "\u007f", "\u0080",
-            "\u2028", "\ufeff", "\uffff", "é", "e\u0301", "😀", "𝒳", "ß", "[", "]", "*", "?", "^", "/", "/0}", "0", "-1", "nil", "null",
-            "\",\"environment\":\"x", "$", " ", "--", "{registry}", "ring", "\\u0041", "\ud7ff", "\ue000");
+            "",
+            "{}",
+            "{",
+            "}",
+            ":",
+            "%",
+            "%3a",
+            "\"",
+            "\\",
+            "\\\"",
+            "'",
+            "\u0000",
+            "\n",
+            "\r\n",
+            "\t",
+            "\u007f",
+            "\u0080",
+            "\u2028",
+            "\ufeff",
+            "\uffff",
+            "é",
+            "e\u0301",
+            "😀",
+            "𝒳",
+            "ß",
+            "[",
+            "]",
+            "*",
+            "?",
+            "^",
+            "/",
+            "/0}",
+            "0",
+            "-1",
+            "nil",
+            "null",
+            "\",\"environment\":\"x",
+            "$",
+            " ",
+            "--",
+            "{registry}",
+            "ring",
+            "\\u0041",
+            "\ud7ff",
+            "\ue000");
 
     private Random random;
 
     @ParameterizedTest(name = "seed {0}")
     @ValueSource(longs = {1, 2, 3})
     @Tag("S5")
-    @DisplayName("S5 any text is a facet, a type, a name, a queue, an id and an attribute; all of it comes back as it was")
+    @DisplayName(
+            "S5 any text is a facet, a type, a name, a queue, an id and an attribute; all of it comes back as it was")
     void anyText(long seed, RedisServer server, @Namespace String namespace) {
         random = new Random(Long.getLong("model.seed", seed));
         try (QueueRig rig = QueueRig.on(server, namespace)) {
@@ -44,20 +87,31 @@ class AnyTextIT {
                 try {
                     roundTrip(rig, event, name);
                 } catch (RuntimeException | AssertionError e) {
-                    throw new AssertionError("seed " + seed + ", step " + i + ", queue " + shown(name) + ", event "
-                            + shown(event.toString()), e);
+                    throw new AssertionError(
+                            "seed " + seed + ", step " + i + ", queue " + shown(name) + ", event "
+                                    + shown(event.toString()),
+                            e);
                 }
             }
-            assertThat(rig.mill.queues().registrations().collectList().block(SOON)).isEmpty();
+            assertThat(rig.mill.queues().registrations().collectList().block(SOON))
+                    .isEmpty();
         }
     }
 
     private static void roundTrip(QueueRig rig, Event event, String name) {
         FacetQueue queue = rig.mill.queue(name);
-        rig.mill.queues().register(name, com.google.re2j.Pattern.quote(event.topic())).block(SOON);
+        rig.mill
+                .queues()
+                .register(name, com.google.re2j.Pattern.quote(event.topic()))
+                .block(SOON);
         assertThat(rig.mill.deliver(event).block(SOON).queues()).containsExactly(name);
         assertThat(rig.mill.deliver(event).block(SOON).duplicateIn()).containsExactly(name);
-        assertThat(rig.mill.queues().registrations().map(Registration::queue).collectList().block(SOON))
+        assertThat(rig.mill
+                        .queues()
+                        .registrations()
+                        .map(Registration::queue)
+                        .collectList()
+                        .block(SOON))
                 .containsExactly(name);
         assertThat(queue.facets().map(FacetState::facet).collectList().block(SOON))
                 .containsExactly(event.environment());
@@ -105,7 +159,9 @@ class AnyTextIT {
 
     private static String shown(String text) {
         StringBuilder shown = new StringBuilder();
-        text.chars().forEach(c -> shown.append(c > ' ' && c < 127 ? String.valueOf((char) c) : String.format("\\u%04x", c)));
+        text.chars()
+                .forEach(
+                        c -> shown.append(c > ' ' && c < 127 ? String.valueOf((char) c) : String.format("\\u%04x", c)));
         return shown.toString();
     }
 }

@@ -68,8 +68,7 @@ class ClusterQueueIT {
         rig.deliver("a", "1", "2", "3");
         rig.deliver("b", "4");
         rig.deliver("a", "1");
-        assertThat(rig.queue.peek(9).map(Message::id).collectList().block(SOON))
-                .containsExactly("1", "4", "2", "3");
+        assertThat(rig.queue.peek(9).map(Message::id).collectList().block(SOON)).containsExactly("1", "4", "2", "3");
         assertThat(rig.pullIds(1)).containsExactly("1");
         List<Delivery> leased = rig.lease(3, LONG.mutate().maxAttempts(2).build());
         assertThat(leased).extracting(one -> one.message().id()).containsExactly("4", "2", "3");
@@ -104,15 +103,19 @@ class ClusterQueueIT {
             Disposable second = other.queue
                     .consume(message -> Flux.just(1).doOnNext(n -> got.add(message.id())), options)
                     .subscribe();
-            Disposable listener =
-                    other.mill.listen("*").subscribe(event -> heard.add(event.id()));
+            Disposable listener = other.mill.listen("*").subscribe(event -> heard.add(event.id()));
             Eventually.await("listening", SOON, () -> {
                 rig.deliver("warm", "warm" + System.nanoTime());
                 return heard.size() > 0;
             });
-            rig.mill.deliver(Flux.range(0, 500).map(i -> event("f" + i % 5, "m" + i))).blockLast(SOON);
-            Eventually.await("all", SOON, () -> got.stream().filter(id -> id.startsWith("m")).count() == 500
-                    && heard.stream().filter(id -> id.startsWith("m")).count() == 500);
+            rig.mill
+                    .deliver(Flux.range(0, 500).map(i -> event("f" + i % 5, "m" + i)))
+                    .blockLast(SOON);
+            Eventually.await(
+                    "all",
+                    SOON,
+                    () -> got.stream().filter(id -> id.startsWith("m")).count() == 500
+                            && heard.stream().filter(id -> id.startsWith("m")).count() == 500);
             Eventually.await("acknowledged", SOON, () -> rig.facets().isEmpty());
             assertThat(got).doesNotHaveDuplicates();
             first.dispose();
@@ -129,7 +132,8 @@ class ClusterQueueIT {
             String name = "q{" + i + "}:é/" + i;
             Set<Integer> slots = new HashSet<>();
             String prefix = rig.mill.redis().keys().unitText("queue", name, 0);
-            for (String part : List.of("ring", "back", "later", "leases", "dead", "ids", "f:{x}", "f:}{", "l:30000.20")) {
+            for (String part :
+                    List.of("ring", "back", "later", "leases", "dead", "ids", "f:{x}", "f:}{", "l:30000.20")) {
                 slots.add(SlotHash.getSlot(prefix + part));
             }
             assertThat(slots).as(name).hasSize(1);
@@ -150,11 +154,14 @@ class ClusterQueueIT {
         try (QueueRig other = open(namespace)) {
             other.deliver("a", "0");
             rig.mill.queues().register("new", "a:.*").block(SOON);
-            Eventually.await("the new route", Duration.ofMillis(1_500), () -> other.mill
-                    .deliver(event("a", "m" + System.nanoTime()))
-                    .block(SOON)
-                    .queues()
-                    .contains("new"));
+            Eventually.await(
+                    "the new route",
+                    Duration.ofMillis(1_500),
+                    () -> other.mill
+                            .deliver(event("a", "m" + System.nanoTime()))
+                            .block(SOON)
+                            .queues()
+                            .contains("new"));
         }
     }
 }

@@ -39,7 +39,8 @@ class KillNineIT {
     @Tag("P1")
     @Tag("P7")
     @Timeout(180)
-    @DisplayName("F1 P1 P7 consumers are killed with kill -9 50 times in the middle of their work: nothing is lost or stuck")
+    @DisplayName(
+            "F1 P1 P7 consumers are killed with kill -9 50 times in the middle of their work: nothing is lost or stuck")
     void killed(RedisServer server, @Namespace String namespace) {
         try (QueueRig rig = QueueRig.on(server, namespace)) {
             AtomicBoolean enough = new AtomicBoolean();
@@ -92,7 +93,8 @@ class KillNineIT {
 
     @Test
     @Tag("F2")
-    @DisplayName("F2 a consumer is paused past its lease: its late acknowledgement is refused, the other one's is accepted")
+    @DisplayName(
+            "F2 a consumer is paused past its lease: its late acknowledgement is refused, the other one's is accepted")
     void paused(RedisServer server, @Namespace String namespace) {
         try (QueueRig rig = QueueRig.on(server, namespace);
                 JvmChild child = child(server, namespace, 500, false, 300)) {
@@ -110,8 +112,7 @@ class KillNineIT {
         }
     }
 
-    private static JvmChild child(
-            RedisServer server, String namespace, int leaseMs, boolean dies, int handlingMs) {
+    private static JvmChild child(RedisServer server, String namespace, int leaseMs, boolean dies, int handlingMs) {
         return JvmChild.of(KilledConsumer.class)
                 .option("-XX:TieredStopAtLevel=1")
                 .option("-Xshare:auto")

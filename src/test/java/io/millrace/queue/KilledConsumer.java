@@ -61,7 +61,9 @@ final class KilledConsumer {
         if (dies && ThreadLocalRandom.current().nextInt(100) == 0) {
             ProcessHandle self = ProcessHandle.current();
             try {
-                new ProcessBuilder("/bin/sh", "-c", "kill -9 " + self.pid()).start().waitFor();
+                new ProcessBuilder("/bin/sh", "-c", "kill -9 " + self.pid())
+                        .start()
+                        .waitFor();
             } catch (java.io.IOException | InterruptedException e) {
                 throw new IllegalStateException(e);
             }

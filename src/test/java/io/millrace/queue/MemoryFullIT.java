@@ -31,7 +31,9 @@ class MemoryFullIT {
             for (int i = 0; refused == null && i < 5_000; i++) {
                 String id = "m" + i;
                 refused = catchThrowableOfType(RedisRefusedException.class, () -> {
-                    rig.mill.deliver(event("f" + id.hashCode() % 3, id).withData(kilobytes)).block(SOON);
+                    rig.mill
+                            .deliver(event("f" + id.hashCode() % 3, id).withData(kilobytes))
+                            .block(SOON);
                     stored.add(id);
                 });
             }
@@ -48,7 +50,8 @@ class MemoryFullIT {
             assertThat(leased.get(2).extend().block(SOON)).isTrue();
             assertThat(leased.get(3).bury("test").block(SOON)).isTrue();
             assertThat(leased.get(4).release().block(SOON)).isTrue();
-            leased.subList(5, 40).forEach(one -> assertThat(one.ack().block(SOON)).isTrue());
+            leased.subList(5, 40)
+                    .forEach(one -> assertThat(one.ack().block(SOON)).isTrue());
             assertThat(leased.get(2).ack().block(SOON)).isTrue();
             int rest = stored.size() - 37;
             assertThat(rig.queue
@@ -60,7 +63,10 @@ class MemoryFullIT {
                             .block(Duration.ofSeconds(30)))
                     .isEqualTo(rest);
             assertThat(rig.doctor().findings()).isEmpty();
-            assertThat(rig.mill.deliver(event("f", "again").withData(kilobytes)).block(SOON).queues())
+            assertThat(rig.mill
+                            .deliver(event("f", "again").withData(kilobytes))
+                            .block(SOON)
+                            .queues())
                     .containsExactly("other", "q");
         }
     }

@@ -65,8 +65,8 @@ class OutageIT {
         LeaseOptions lease = LONG.mutate().lease(Duration.ofMillis(500)).build();
         assertThat(rig.pullIds(1)).containsExactly("1"); // the connection is warm
         proxy.swallowThenReset(Direction.DOWN, Duration.ofMillis(50));
-        RedisUnavailableException error = catchThrowableOfType(
-                RedisUnavailableException.class, () -> rig.lease(1, lease));
+        RedisUnavailableException error =
+                catchThrowableOfType(RedisUnavailableException.class, () -> rig.lease(1, lease));
         assertThat(error).isNotNull();
         assertThat(error.indeterminate()).isTrue();
         assertThat(admin.inFlight()).isEqualTo(1);
@@ -89,7 +89,10 @@ class OutageIT {
         Eventually.await("the first", SOON, () -> got.size() == 1);
         proxy.swallowThenReset(Direction.DOWN, Duration.ofMillis(100));
         admin.deliver("a", "1");
-        Eventually.await("the other", SOON, () -> got.stream().anyMatch(message -> message.id().equals("1")));
+        Eventually.await(
+                "the other",
+                SOON,
+                () -> got.stream().anyMatch(message -> message.id().equals("1")));
     }
 
     @Test
@@ -99,13 +102,14 @@ class OutageIT {
         rig.deliver("a", "0");
         proxy.swallow(Direction.DOWN);
         Mono<Delivered> delivery = rig.mill.deliver(event("a", "1"));
-        Mono<Long> cut = Mono.delay(Duration.ofMillis(300), Schedulers.boundedElastic())
-                .doOnNext(tick -> proxy.refuse());
+        Mono<Long> cut =
+                Mono.delay(Duration.ofMillis(300), Schedulers.boundedElastic()).doOnNext(tick -> proxy.refuse());
         Throwable error =
                 Mono.zip(delivery.materialize(), cut).block(SOON).getT1().getThrowable();
         assertThat(error)
                 .isInstanceOfSatisfying(
-                        RedisUnavailableException.class, e -> assertThat(e.indeterminate()).isTrue());
+                        RedisUnavailableException.class,
+                        e -> assertThat(e.indeterminate()).isTrue());
         proxy.pass();
         proxy.accept();
         Delivered done = Mono.defer(() -> rig.mill.deliver(event("a", "1")))
@@ -137,9 +141,9 @@ class OutageIT {
     /** Whether our side gave its connections up; the proxy, stalled, does not read that. */
     private boolean dropped() {
         return catchThrowableOfType(
-                        MillraceException.class,
-                        () -> rig.mill.redis().call("PING").block(SOON))
-                instanceof RedisUnavailableException unavailable
+                                MillraceException.class,
+                                () -> rig.mill.redis().call("PING").block(SOON))
+                        instanceof RedisUnavailableException unavailable
                 && !unavailable.indeterminate();
     }
 
@@ -180,7 +184,8 @@ class OutageIT {
 
     @Test
     @Tag("P6")
-    @DisplayName("P6 Redis hangs 11 s, is killed, cut off, again and again: waiting readers have the next message in 2 s")
+    @DisplayName(
+            "P6 Redis hangs 11 s, is killed, cut off, again and again: waiting readers have the next message in 2 s")
     void readersResume() {
         Queue<String> got = new ConcurrentLinkedQueue<>();
         LeaseOptions rarely = LONG.mutate().pollInterval(Duration.ofMinutes(1)).build();
@@ -216,7 +221,8 @@ class OutageIT {
 
     @Test
     @Tag("F3")
-    @DisplayName("F3 kill -9 of Redis with an append only file under load, twice: nothing confirmed is lost, nothing is there twice")
+    @DisplayName(
+            "F3 kill -9 of Redis with an append only file under load, twice: nothing confirmed is lost, nothing is there twice")
     void killedRedis() {
         Checker checker = new Checker().unordered();
         for (int round = 0; round < 2; round++) {
@@ -268,11 +274,14 @@ class OutageIT {
                         message -> Mono.delay(Duration.ofMillis(message.id().endsWith("7") ? 1_500 : 20))
                                 .doOnNext(tick -> handled.add(message)),
                         ConsumeOptions.builder()
-                                .lease(LONG.mutate().lease(Duration.ofSeconds(1)).build())
+                                .lease(LONG.mutate()
+                                        .lease(Duration.ofSeconds(1))
+                                        .build())
                                 .concurrency(32)
                                 .build())
                 .subscribe();
-        Eventually.await("all", SOON, () -> handled.size() >= 200 && admin.facets().isEmpty());
+        Eventually.await(
+                "all", SOON, () -> handled.size() >= 200 && admin.facets().isEmpty());
         assertThat(handled).hasSize(200).allMatch(message -> message.attempt() == 1);
     }
 
