@@ -5,7 +5,8 @@
            "back": ARGV[2] offset, ARGV[3] how many
            "profile": ARGV[2] lease profile
            "window": nothing more
-  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}. Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
+  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}.
+           Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
            "DOUBLE" (several turns), "IDLE" (a turn, no messages); profile: "UNRECORDED" (leases out of sight);
            window: "ENDLESS" (ids that would be kept for ever)
   Flags    allow-oom

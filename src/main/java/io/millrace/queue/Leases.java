@@ -91,9 +91,9 @@ final class Leases {
         this.redis = redis;
         this.unit = unit;
         this.acks = new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, this::acknowledgeBatch);
-        this.returns = new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, Return::messages, this::returnBatch);
+        this.returns = GroupCommit.weighed(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, Return::messages, this::returnBatch);
         this.extensions =
-                new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, Extension::messages, this::extendBatch);
+                GroupCommit.weighed(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, Extension::messages, this::extendBatch);
     }
 
     /** True: acknowledged now. False: the lease was not held any more. */

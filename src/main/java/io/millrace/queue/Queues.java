@@ -10,8 +10,6 @@ import java.util.concurrent.ConcurrentMap;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
-import reactor.core.scheduler.Scheduler;
-import reactor.core.scheduler.Schedulers;
 
 /** All queues of one namespace: registers them, and delivers events to those that want them. Thread safe. */
 public final class Queues {
@@ -31,9 +29,8 @@ public final class Queues {
     public Queues(Redis redis, QueueSettings settings) {
         QueueScripts.load(); // now, on the caller's thread: reading resources blocks
         this.redis = redis;
-        Scheduler ordered = Schedulers.single(redis.worker());
-        this.registry = new Registry(redis, ordered);
-        this.deliverer = new Deliverer(redis, registry, settings, ordered);
+        this.registry = new Registry(redis);
+        this.deliverer = new Deliverer(redis, registry, settings);
     }
 
     /**
@@ -84,7 +81,7 @@ public final class Queues {
 
     /**
      * Delivers events as they come, up to {@value #DELIVER_CONCURRENCY} at a time; asks the source for as many as are done. They keep
-     * their order within each facet, unless the connection breaks: what is sent again then may come behind what followed it. The first failure ends it; the events before it are delivered, some behind it may be.
+     * their order within each facet. The first failure ends it; the events before it are delivered, some behind it may be.
      *
      * @return an outcome an event, in their order
      */

@@ -20,7 +20,6 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
-import reactor.core.scheduler.Scheduler;
 
 /**
  * Which queues there are and what they want, kept in Redis and cached here.
@@ -122,14 +121,11 @@ final class Registry {
     private final byte[] queuesKey;
     private final byte[] versionKey;
     private final byte[] channel;
-    private final Scheduler ordered;
     private @Nullable Mono<Routes> loading; // guarded by this
     private volatile @Nullable Routes routes;
     private volatile PubSub.@Nullable Attachment announcements;
 
-    /** @param ordered one thread, on which deliveries go on in the order of their answers */
-    Registry(Redis redis, Scheduler ordered) {
-        this.ordered = ordered;
+    Registry(Redis redis) {
         this.redis = redis;
         this.queuesKey = redis.keys().single("registry", "queues");
         this.versionKey = redis.keys().single("registry", "version");
@@ -167,17 +163,14 @@ final class Registry {
     }
 
     /**
-     * Renews the cache. Those who ask while that is under way share it, and go on in the order in which they asked: batches of events
-     * keep theirs.
+     * Renews the cache; those who ask while that is under way share it.
      */
     Mono<Routes> reload() {
         return Mono.defer(() -> {
             synchronized (this) {
                 Mono<Routes> under = loading;
                 if (under == null) {
-                    under = redis.run(LOAD, List.of(queuesKey, versionKey), List.of(), ordered)
-                            .map(this::read)
-                            .doOnNext(loaded -> routes = loaded)
+                    under = load().doOnNext(loaded -> routes = loaded)
                             .doOnTerminate(this::loaded)
                             .cache();
                     loading = under;

@@ -92,7 +92,8 @@ final class Driver {
     /** A connection whose commands may take this long. */
     Mono<Connection> connect(Duration commandTimeout) {
         if (client instanceof RedisClusterClient cluster) {
-            return stage(() -> cluster.connectAsync(ByteArrayCodec.INSTANCE))
+            return found(cluster)
+                    .then(stage(() -> cluster.connectAsync(ByteArrayCodec.INSTANCE)))
                     .flatMap(open -> warmed(open).thenReturn(open))
                     .map(open -> limited(open, open.reactive(), commandTimeout));
         }
@@ -105,7 +106,8 @@ final class Driver {
 
     Mono<StatefulRedisPubSubConnection<byte[], byte[]>> connectPubSub() {
         if (client instanceof RedisClusterClient cluster) {
-            return stage(() -> cluster.connectPubSubAsync(ByteArrayCodec.INSTANCE))
+            return found(cluster)
+                    .then(stage(() -> cluster.connectPubSubAsync(ByteArrayCodec.INSTANCE)))
                     .map(open -> open);
         }
         RedisClient single = (RedisClient) client;
@@ -131,6 +133,11 @@ final class Driver {
         return stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS))
                 .then(Mono.create(
                         sink -> resources.shutdown(0, 2, TimeUnit.SECONDS).addListener(done -> sink.success())));
+    }
+
+    /** Asks for the nodes, which the driver does by itself only where connecting blocks. */
+    private static Mono<Void> found(RedisClusterClient cluster) {
+        return stage(cluster::refreshPartitionsAsync);
     }
 
     /**

@@ -1,9 +1,15 @@
 package io.millrace.redis;
 
 import io.millrace.OverloadedException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -42,19 +48,20 @@ public final class GroupCommit<I, O> {
     private final int maxBatch;
     private final int maxInFlight;
     private final int maxWaiting;
-    private final ToIntFunction<I> weight;
     private final Function<List<I>, Mono<List<Outcome<O>>>> call;
+    private final @Nullable Function<I, Object> lane;
+    private final ToIntFunction<I> weight;
 
     private final Queue<Waiting<I, O>> waiting = new ConcurrentLinkedQueue<>();
     private final AtomicInteger waitingCount = new AtomicInteger();
     private final AtomicInteger inFlight = new AtomicInteger();
     private final AtomicInteger draining = new AtomicInteger();
+    private final Queue<List<Waiting<I, O>>> ended = new ConcurrentLinkedQueue<>();
 
-    /**
-     * Whether the last call worked. Until one has, and after one has failed, calls go out one by one: while a connection, a script or
-     * anything else is made or renewed on the way, a later call could overtake an earlier one.
-     */
-    private volatile boolean warm;
+    // Touched while draining only, which one thread does at a time.
+    private final Set<Object> busy = new HashSet<>(); // lanes of what is out
+    private final Map<Object, Queue<Waiting<I, O>>> held = new HashMap<>(); // waits for its lane
+    private final Queue<Object> free = new ArrayDeque<>(); // lanes that are not busy any more and hold something
 
     /**
      * @param maxBatch how many items one call carries at most
@@ -63,21 +70,47 @@ public final class GroupCommit<I, O> {
      * @param call sends a batch; must answer with one outcome an item, in their order
      */
     public GroupCommit(int maxBatch, int maxInFlight, int maxWaiting, Function<List<I>, Mono<List<Outcome<O>>>> call) {
-        this(maxBatch, maxInFlight, maxWaiting, item -> 1, call);
+        this(maxBatch, maxInFlight, maxWaiting, null, item -> 1, call);
     }
 
     /**
-     * As above, for items of unequal weight.
+     * As above, keeping the order inside lanes: while an item is out, later ones of its lane wait. Calls that are out at the same time
+     * may overtake each other when one of them is tried again.
+     *
+     * @param lane what an item must keep its place in
+     */
+    public static <I, O> GroupCommit<I, O> inLanes(
+            int maxBatch,
+            int maxInFlight,
+            int maxWaiting,
+            Function<I, Object> lane,
+            Function<List<I>, Mono<List<Outcome<O>>>> call) {
+        return new GroupCommit<>(maxBatch, maxInFlight, maxWaiting, lane, item -> 1, call);
+    }
+
+    /**
+     * For items of unequal weight.
      *
      * @param maxBatch how much weight one call carries; it is exceeded by its last item at most
      * @param weight of an item, 1 or more
      */
-    public GroupCommit(
+    public static <I, O> GroupCommit<I, O> weighed(
             int maxBatch,
             int maxInFlight,
             int maxWaiting,
             ToIntFunction<I> weight,
             Function<List<I>, Mono<List<Outcome<O>>>> call) {
+        return new GroupCommit<>(maxBatch, maxInFlight, maxWaiting, null, weight, call);
+    }
+
+    private GroupCommit(
+            int maxBatch,
+            int maxInFlight,
+            int maxWaiting,
+            @Nullable Function<I, Object> lane,
+            ToIntFunction<I> weight,
+            Function<List<I>, Mono<List<Outcome<O>>>> call) {
+        this.lane = lane;
         this.weight = weight;
         this.maxBatch = maxBatch;
         this.maxInFlight = maxInFlight;
@@ -127,7 +160,7 @@ public final class GroupCommit<I, O> {
         }
         int missed = 1;
         do {
-            while (inFlight.get() < (warm ? maxInFlight : 1)) {
+            while (inFlight.get() < maxInFlight) {
                 List<Waiting<I, O>> batch = next();
                 if (batch.isEmpty()) {
                     break;
@@ -141,19 +174,61 @@ public final class GroupCommit<I, O> {
 
     private List<Waiting<I, O>> next() {
         List<Waiting<I, O>> batch = new ArrayList<>();
-        int carried = 0;
-        while (carried < maxBatch) {
+        if (lane == null) {
+            int carried = 0;
+            while (carried < maxBatch && take(waiting.poll(), batch)) {
+                carried = batch.isEmpty() ? 0 : carried + weight.applyAsInt(batch.get(batch.size() - 1).item);
+            }
+            return batch;
+        }
+        freeLanes();
+        while (batch.size() < maxBatch && !free.isEmpty()) {
+            Object one = free.poll();
+            Queue<Waiting<I, O>> inLane = Objects.requireNonNull(held.get(one));
+            while (batch.size() < maxBatch && take(inLane.poll(), batch)) {
+                // on to the next
+            }
+            if (inLane.isEmpty()) {
+                held.remove(one);
+            }
+        }
+        while (batch.size() < maxBatch) {
             Waiting<I, O> entry = waiting.poll();
             if (entry == null) {
                 break;
             }
-            waitingCount.decrementAndGet();
-            if (!entry.cancelled()) {
-                batch.add(entry);
-                carried += weight.applyAsInt(entry.item);
+            Object one = lane.apply(entry.item);
+            if (busy.contains(one) || held.containsKey(one)) {
+                held.computeIfAbsent(one, key -> new ArrayDeque<>()).add(entry);
+            } else {
+                take(entry, batch);
             }
         }
+        batch.forEach(entry -> busy.add(lane.apply(entry.item)));
         return batch;
+    }
+
+    private void freeLanes() {
+        for (List<Waiting<I, O>> batch = ended.poll(); batch != null; batch = ended.poll()) {
+            for (Waiting<I, O> entry : batch) {
+                Object one = Objects.requireNonNull(lane).apply(entry.item);
+                if (busy.remove(one) && held.containsKey(one)) {
+                    free.add(one);
+                }
+            }
+        }
+    }
+
+    /** False: there was nothing. What was withdrawn is left out. */
+    private boolean take(@Nullable Waiting<I, O> entry, List<Waiting<I, O>> batch) {
+        if (entry == null) {
+            return false;
+        }
+        waitingCount.decrementAndGet();
+        if (!entry.cancelled()) {
+            batch.add(entry);
+        }
+        return true;
     }
 
     private void send(List<Waiting<I, O>> batch) {
@@ -161,33 +236,34 @@ public final class GroupCommit<I, O> {
         for (Waiting<I, O> entry : batch) {
             items.add(entry.item);
         }
-        AtomicBoolean ended = new AtomicBoolean();
+        AtomicBoolean done = new AtomicBoolean();
         Mono.defer(() -> call.apply(items))
                 .subscribe(
                         outcomes -> {
-                            if (ended.compareAndSet(false, true)) {
-                                warm = true;
-                                free();
+                            if (done.compareAndSet(false, true)) {
+                                free(batch);
                                 finish(batch, outcomes);
                             }
                         },
                         error -> {
-                            if (ended.compareAndSet(false, true)) {
-                                warm = false;
-                                free();
+                            if (done.compareAndSet(false, true)) {
+                                free(batch);
                                 batch.forEach(entry -> entry.sink.error(error));
                             }
                         },
                         () -> {
-                            if (ended.compareAndSet(false, true)) {
-                                free();
+                            if (done.compareAndSet(false, true)) {
+                                free(batch);
                                 finish(batch, List.of());
                             }
                         });
     }
 
     /** The next call goes out before the results are handed over: callers may take their time with them. */
-    private void free() {
+    private void free(List<Waiting<I, O>> batch) {
+        if (lane != null) {
+            ended.add(batch);
+        }
         inFlight.decrementAndGet();
         drain();
     }

@@ -119,11 +119,6 @@ public final class Redis {
      * @param args its ARGV
      */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
-        return run(script, keys, args, worker);
-    }
-
-    /** As above; the answer arrives on a scheduler of the caller's. */
-    public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args, Scheduler scheduler) {
         return Mono.defer(() -> attempt(script, keys, args, 0, System.nanoTime(), false))
                 .publishOn(worker);
     }

@@ -209,7 +209,7 @@ class LettuceFaultsIT {
     @Tag("F8")
     @DisplayName("L10 F8 scripts are flushed every 10 ms under load: no error, nothing lost, nothing twice")
     void flushedScripts() {
-        Checker checker = new Checker().unordered();
+        Checker checker = new Checker();
         Mono<Void> flush = Flux.interval(Duration.ofMillis(10))
                 .onBackpressureDrop()
                 .concatMap(tick -> admin.mill.redis().call("SCRIPT", "FLUSH"))
