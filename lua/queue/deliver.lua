@@ -7,7 +7,7 @@
   ARGV[3]   number of events, then for each: channel to publish it on, or empty not to; element; id; facet
   ARGV[..]  for each queue: "0" when it gets all events, else how many, and the index from 1 of each
   Returns   1, or {"STALE"}, or {"OK", queue index, event index, ...} with a pair for each message that was a duplicate.
-  Errors    none of its own; out of memory is refused by the server before the first write.
+  Errors    none of its own; when memory is full the server refuses before anything is enqueued.
   Twice     a repeated call finds the ids and enqueues nothing; the events are published again (live listening is lossy and may
             repeat). Clock: TIME, on maintenance calls. Cost: 3 calls a queue, 1 a facet, 1 a published event. ]]
 local call = redis.call
@@ -39,6 +39,7 @@ local function rotate_ids(unit)
   local since = call('GET', unit .. 'ids.since')
   if not since or now - since >= window then
     if call('EXISTS', unit .. 'ids') == 1 then
+      call('UNLINK', unit .. 'ids.old') -- not by RENAME, which would free it on the spot
       call('RENAME', unit .. 'ids', unit .. 'ids.old')
       call('PEXPIRE', unit .. 'ids.old', 2 * window)
     end

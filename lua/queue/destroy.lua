@@ -1,6 +1,6 @@
 --[[ queue/destroy.lua: removes a queue's data, one bounded step a call.
   KEYS[1]  unit prefix; derived: every key of the unit, see queue/unit.lua
-  ARGV[1]  how many facets, or leases when no facet is left, to remove in this step, 1 to 500
+  ARGV[1]  how many facets, or when none is left leases (20 of a profile), to remove in this step, 1 to 500
   Returns  {"OK", messages removed in this step, facets or leases still there}; call again until none is.
   Flags    allow-oom
   Twice    a repeated call goes on where the last one stopped. Cost: 2 calls a facet; 4 a lease profile, and the size of its leases. ]]
@@ -17,7 +17,7 @@ if left == 0 and #facets < step then
   local profiles = call('SMEMBERS', unit .. 'leases')
   for i = 1, #profiles do
     local stream = unit .. 'l:' .. profiles[i]
-    local entries = step > 0 and call('XRANGE', stream, '-', '+', 'COUNT', step) or {}
+    local entries = step > 0 and call('XRANGE', stream, '-', '+', 'COUNT', math.min(step, 20)) or {}
     local ids = {}
     for j = 1, #entries do
       ids[j] = entries[j][1]

@@ -2,9 +2,10 @@
   KEYS[1]  unit prefix; derived: every key of the unit, see queue/unit.lua
   ARGV[1]  "scan": ARGV[2] cursor, ARGV[3] glob pattern of the unit's keys, ARGV[4] COUNT
            "facet": ARGV[2] facet
+           "back": ARGV[2] offset, ARGV[3] how many
            "profile": ARGV[2] lease profile
            "window": nothing more
-  Returns  scan: {"OK", cursor, key, ...}. Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
+  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}. Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
            "DOUBLE" (several turns), "IDLE" (a turn, no messages); profile: "UNRECORDED" (leases out of sight);
            window: "ENDLESS" (ids that would be kept for ever)
   Flags    allow-oom
@@ -13,7 +14,20 @@
 local unit, what = KEYS[1], ARGV[1]
 if what == 'scan' then
   local page = call('SCAN', ARGV[2], 'MATCH', ARGV[3], 'COUNT', ARGV[4])
-  return {'OK', page[1], unpack(page[2])}
+  local reply = {'OK', page[1]}
+  for i = 1, #page[2] do reply[i + 2] = page[2][i] end
+  return reply
+end
+if what == 'back' then
+  local members = call('ZRANGE', unit .. 'back', tonumber(ARGV[2]), ARGV[2] + ARGV[3] - 1)
+  local reply, last = {'OK', #members}, nil
+  for i = 1, #members do
+    local colon = string.find(members[i], ':', 1, true)
+    local facet = string.sub(members[i], colon + 1, colon + tonumber(string.sub(members[i], 1, colon - 1)))
+    if facet ~= last then reply[#reply + 1] = facet end
+    last = facet
+  end
+  return reply
 end
 if what == 'profile' then
   local out_of_sight = call('XLEN', unit .. 'l:' .. ARGV[2]) > 0 and call('SADD', unit .. 'leases', ARGV[2]) == 1

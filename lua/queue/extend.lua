@@ -1,16 +1,18 @@
 --[[ queue/extend.lua: begins a lease anew, from now; the old receipt ends, a new one takes its place.
-  KEYS[1]  unit prefix; derived: l:<profile>, leases                     "<namespace>:queue:{<name>/<partition>}:"
+  KEYS[1]  unit prefix; derived: l:<profile>, leases, x:<…>                 "<namespace>:queue:{<name>/<partition>}:"
   ARGV     three each: lease profile, entry id, profile to go on with
   Returns  {"OK", entry id or "", ...}: "" when the lease was not held any more; it is never revived.
   Flags    allow-oom
-  Twice    a repeated call answers "" for the old receipt; the lease of the first call goes on until it ends by itself.
-  Cost     3 calls a receipt, and the size of the message. ]]
+  Twice    a repeated call answers what the first one did: the new receipt is remembered for as long as the lease lasts, in a
+           STRING x:<profile>/<entry id> that expires.
+  Cost     5 calls a receipt, and the size of the message. ]]
 local call, unit = redis.call, KEYS[1]
 local reply = {'OK'}
 for i = 1, #ARGV, 3 do
   local from, id, profile = unit .. 'l:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local entry = call('XRANGE', from, id, id)[1]
   local new = ''
+  local repeated = unit .. 'x:' .. ARGV[i] .. '/' .. id
   if entry then
     local fields = entry[2]
     -- The order of a first lease is its entry's id: written down before that id is gone.
@@ -24,6 +26,10 @@ for i = 1, #ARGV, 3 do
     call('XDEL', from, id)
     call('SADD', unit .. 'leases', profile)
     new = call('XADD', unit .. 'l:' .. profile, '*', unpack(fields))
+    call('SET', repeated, new, 'PX', string.match(profile, '^%d+'))
+  else
+    new = call('GET', repeated) or ''
+    if new ~= '' and #call('XRANGE', unit .. 'l:' .. profile, new, new) == 0 then new = '' end -- it has ended since
   end
   reply[#reply + 1] = new
 end

@@ -1,16 +1,17 @@
 --[[ queue/inflight.lua: counts one page of the messages in flight, or held back for later, by facet.
   KEYS[1]  unit prefix; derived: leases, l:<profile>, later              "<namespace>:queue:{<name>/<partition>}:"
   ARGV[1]  lease profile, or "" for the list of profiles, or "later" for messages held back
-  ARGV[2]  entry id to go on behind, exclusive, or "-" to begin; for "later" an offset     ARGV[3]  how many entries, 1 to 100
+  ARGV[2]  entry id to go on behind, exclusive, or "-" to begin; for "later" an offset     ARGV[3]  about how many messages, 1 to 500
   Returns  for "": {"OK", profile, ...}; else {"OK", cursor to go on with or "", facet, count, oldest epoch ms, ...}
-  Twice    reads only. Cost: 1 call, and the size of the page. ]]
+  Twice    reads only. Cost: 1 call for 4 leases, and the size of the page. ]]
 -- @include queue/unit.lua
 local unit, profile, from, count = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 if profile == '' then
-  local profiles = call('SMEMBERS', unit .. 'leases')
-  return {'OK', unpack(profiles)}
+  local reply, profiles = {'OK'}, call('SMEMBERS', unit .. 'leases')
+  for i = 1, #profiles do reply[i + 1] = profiles[i] end
+  return reply
 end
-local counts, oldest, order, cursor, met = {}, {}, {}, '', 0
+local counts, oldest, order, cursor = {}, {}, {}, ''
 local function add(facet, element)
   if not counts[facet] then
     counts[facet], oldest[facet] = 0, math.huge
@@ -27,12 +28,17 @@ if profile == 'later' then
   end
   if #members == count then cursor = tostring(from + count) end
 else
-  local entries = call('XRANGE', unit .. 'l:' .. profile, from == '-' and '-' or '(' .. from, '+', 'COUNT', count)
-  for i = 1, #entries do
-    local list = entries[i][2]
-    for j = 2, #list, 2 do add(facet_of(list[j]) or '', list[j]) end
-  end
-  if #entries == count then cursor = entries[#entries][1] end
+  local after, met = from, 0
+  repeat
+    local entries = call('XRANGE', unit .. 'l:' .. profile, after == '-' and '-' or '(' .. after, '+', 'COUNT', 4)
+    for i = 1, #entries do
+      after = entries[i][1]
+      local list = entries[i][2]
+      met = met + #list / 2
+      for j = 2, #list, 2 do add(facet_of(list[j]) or '', list[j]) end
+    end
+    cursor = #entries > 0 and after or ''
+  until met >= count or #entries == 0
 end
 local reply = {'OK', cursor}
 for i = 1, #order do

@@ -1,5 +1,6 @@
---[[ queue/maintain.lua: what time brings about, included by the scripts that pull. Bounded: about 64 messages a call. ]]
-local MAINTAIN_LIMIT = 64
+--[[ queue/maintain.lua: what time brings about, included by the scripts that pull. Bounded: about 64 messages a call, half of
+  them due, half of ended leases, so that neither waits for the other. ]]
+local DUE_LIMIT, ENDED_LIMIT = 32, 32
 
 -- A profile's stream without entries is forgotten, but only when its last lease is long over: its ids must not come again.
 local function forget_if_idle(unit, profile, lease_ms, now)
@@ -18,7 +19,7 @@ local function reclaim(unit, profile, now, budget)
   local lease_ms, max_attempts = parse_profile(profile)
   local stream = unit .. 'l:' .. profile
   while budget > 0 do
-    local entries = call('XRANGE', stream, '-', string.format('%d', now - lease_ms), 'COUNT', 4)
+    local entries = call('XRANGE', stream, '-', string.format('%d', now - lease_ms), 'COUNT', 1)
     if #entries == 0 then break end
     for i = 1, #entries do
       local id, entry = entries[i][1], entries[i][2]
@@ -33,20 +34,20 @@ local function reclaim(unit, profile, now, budget)
   return budget
 end
 
--- Messages whose time has come join their facet; leases that ended are taken back.
+-- Messages whose time has come join their facet; leases that ended are taken back. Answers whether there may be more of them.
 local function maintain(unit)
   local now = now_ms()
-  local due = call('ZRANGEBYSCORE', unit .. 'later', '-inf', now, 'LIMIT', 0, MAINTAIN_LIMIT)
+  local due = call('ZRANGEBYSCORE', unit .. 'later', '-inf', now, 'LIMIT', 0, DUE_LIMIT)
   for i = 1, #due do
     call('ZREM', unit .. 'later', due[i])
     put_back(unit, (parse_member(due[i])), due[i])
   end
-  local budget = MAINTAIN_LIMIT - #due
+  local budget = ENDED_LIMIT
   local profiles = call('SMEMBERS', unit .. 'leases')
   for i = 1, #profiles do
-    if budget <= 0 then return end
-    budget = reclaim(unit, profiles[i], now, budget)
+    if budget > 0 then budget = reclaim(unit, profiles[i], now, budget) end
   end
+  return #due == DUE_LIMIT or budget <= 0
 end
 
 -- Milliseconds until a held back message is due or a lease ends; -1 when nothing is pending, 0 when something is overdue.

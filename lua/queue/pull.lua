@@ -7,7 +7,7 @@
   ARGV[4]  "1": first look for ended leases and due messages, at most 64 of them (done in any case when the ring is empty)
   ARGV[5..] entry ids of the same profile to acknowledge
   Returns  {"OK", wait, acknowledged, receipt or "", ...}. wait: ms until something that now waits becomes due or a lease ends,
-           -1 if nothing does; only known when fewer than asked for are returned, else -1.
+           -1 if nothing does; only known when fewer than asked for are returned, else -1. 0: more is due than one look takes care of.
            Then in "take" and "batch" an element each, in "each" an entry id and an element each. An element that was handed out
            before is {attempt, element}.
   Flags    allow-oom
@@ -24,7 +24,7 @@ local fields, elements, c = {}, {}, 0 -- what is taken: field "1" or "<attempt>:
 local function maintain_now()
   -- @include queue/unit.lua
   -- @include queue/maintain.lua
-  maintain(unit)
+  return maintain(unit)
 end
 
 local function due_in()
@@ -94,14 +94,14 @@ local function serve()
   if n > 1 or has_back then serve_many(has_back) else serve_one() end
 end
 
-if ARGV[4] == '1' then maintain_now() end
+local more = ARGV[4] == '1' and maintain_now()
 if n > 0 then
   serve()
   if c == 0 and ARGV[4] ~= '1' then
-    maintain_now()
+    more = maintain_now()
     serve()
   end
-  if c < n then wait = due_in() end
+  if more then wait = 0 elseif c < n then wait = due_in() end
 end
 
 -- The first lease of a profile puts it on record, in the same step: no lease is ever out of the reclaimer's sight.

@@ -27,6 +27,8 @@ public final class Event {
     /** The longest legal id, in characters. */
     public static final int MAX_ID_LENGTH = 256;
 
+    private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59.999Z");
+
     private static final Set<String> RESERVED =
             Set.of("environment", "environment_id", "type", "name", "data", "payload", "id", "time", "_at");
 
@@ -93,7 +95,7 @@ public final class Event {
                 text("type", type),
                 text("name", name),
                 id(id),
-                time.truncatedTo(ChronoUnit.MILLIS),
+                time(time),
                 data,
                 Map.of());
         return event.withAll(attributes);
@@ -138,9 +140,9 @@ public final class Event {
         return new Event(environment, type, name, id(newId), time, data, attributes);
     }
 
-    /** The same event at another time, kept to the millisecond. */
+    /** The same event at another time, kept to the millisecond; from 1970 to 9999. */
     public Event withTime(Instant newTime) {
-        return new Event(environment, type, name, id, newTime.truncatedTo(ChronoUnit.MILLIS), data, attributes);
+        return new Event(environment, type, name, id, time(newTime), data, attributes);
     }
 
     /** Whose fact it is; the facet it waits in. */
@@ -220,6 +222,13 @@ public final class Event {
     /** A new id, as {@link #of(String, String, String)} gives. */
     public static String newId() {
         return EventIds.next();
+    }
+
+    private static Instant time(Instant time) {
+        if (time.isBefore(Instant.EPOCH) || time.isAfter(LATEST)) {
+            throw new MalformedEventException("time must be from 1970 to 9999, was " + time);
+        }
+        return time.truncatedTo(ChronoUnit.MILLIS);
     }
 
     private static String attributeName(String attribute) {

@@ -112,7 +112,7 @@ final class DeliverCommand extends Action {
         EventIntake intake = new EventIntake(session.mill(), QueueSettings.DEFAULT_MAX_EVENT_BYTES);
         Tally tally = new Tally(console);
         try (Progress progress = Progress.over(file, console)) {
-            intake.deliver(lines(file, console.in(), progress)).toIterable(256).forEach(tally::add);
+            Waiting.forEach(intake.deliver(lines(file, console.in(), progress)), tally::add);
         } catch (MillraceException e) {
             tally.sum();
             throw new MillraceException(

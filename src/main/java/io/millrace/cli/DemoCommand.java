@@ -4,7 +4,6 @@ import io.millrace.Event;
 import io.millrace.Millrace;
 import io.millrace.json.Json;
 import io.millrace.queue.FacetQueue;
-import io.millrace.queue.FacetState;
 import io.millrace.queue.LeaseOptions;
 import io.millrace.queue.LiveSignal;
 import io.millrace.queue.Message;
@@ -25,6 +24,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -32,6 +32,7 @@ import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
+import reactor.core.scheduler.Schedulers;
 
 @Command(
         name = "demo",
@@ -130,14 +131,16 @@ final class DemoCommand extends Action {
         /** Shows a few live events as they come; counts all. */
         private Disposable listen(AtomicLong heard) {
             Sinks.Empty<Void> ready = Sinks.empty();
-            Disposable listener = mill.listenSignals("*:signup:*").subscribe(signal -> {
-                if (signal instanceof LiveSignal.Listening) {
-                    var unused = ready.tryEmitEmpty();
-                } else if (signal instanceof LiveSignal.Heard event && heard.incrementAndGet() <= SHOWN_LIVE) {
-                    console.say(dim("     live  " + event.event().topic() + "  "
-                            + event.event().data()));
-                }
-            });
+            Disposable listener = mill.listenSignals("*:signup:*")
+                    .publishOn(Schedulers.boundedElastic())
+                    .subscribe(signal -> {
+                        if (signal instanceof LiveSignal.Listening) {
+                            var unused = ready.tryEmitEmpty();
+                        } else if (signal instanceof LiveSignal.Heard event && heard.incrementAndGet() <= SHOWN_LIVE) {
+                            console.say(dim("     live  " + event.event().topic() + "  "
+                                    + event.event().data()));
+                        }
+                    });
             ready.asMono().timeout(PATIENCE).block();
             return listener;
         }
@@ -203,9 +206,7 @@ final class DemoCommand extends Action {
 
         private Map<String, Long> waiting() {
             Map<String, Long> waiting = new HashMap<>();
-            for (FacetState facet : orders.facets().toIterable()) {
-                waiting.put(facet.facet(), facet.waiting());
-            }
+            Waiting.forEach(orders.facets(), facet -> waiting.put(facet.facet(), facet.waiting()));
             return waiting;
         }
 
@@ -287,15 +288,16 @@ final class DemoCommand extends Action {
                     .pollInterval(Duration.ofMillis(250))
                     .build();
             long start = System.nanoTime();
-            boolean told = false;
-            Iterable<Message> messages = orders.receive(options)
+            AtomicBoolean told = new AtomicBoolean();
+            // One thread at a time sees messages, this one waits: the sets need no lock.
+            Flux<Message> messages = orders.receive(options)
                     .flatMap(delivery -> delivery.ack().filter(done -> done).map(done -> delivery.message()), 64)
                     .timeout(PATIENCE, Mono.empty())
-                    .toIterable(64);
-            for (Message message : messages) {
-                seen.add(message.id());
-                if (message.attempt() > 1 && missing.remove(message.id()) && !told) {
-                    told = true;
+                    .publishOn(Schedulers.boundedElastic())
+                    .doOnNext(message -> seen.add(message.id()))
+                    .takeUntil(message -> seen.containsAll(expected));
+            Waiting.forEach(messages, message -> {
+                if (message.attempt() > 1 && missing.remove(message.id()) && told.compareAndSet(false, true)) {
                     console.say(String.format(
                             Locale.ROOT,
                             "     after %.1f s the messages of the dead consumer come back, attempt %d, the first is %s",
@@ -303,10 +305,7 @@ final class DemoCommand extends Action {
                             message.attempt(),
                             message.event().topic()));
                 }
-                if (seen.containsAll(expected)) {
-                    break;
-                }
-            }
+            });
             return again - missing.size();
         }
 

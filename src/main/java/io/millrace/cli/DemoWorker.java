@@ -26,11 +26,9 @@ final class DemoWorker extends Action {
     @Override
     int run(Session session) {
         LeaseOptions options = LeaseOptions.builder().lease(lease).build();
-        session.mill()
-                .queue(queue)
-                .lease(n, options)
-                .toIterable()
-                .forEach(delivery -> session.console().data(Shapes.delivery(delivery)));
+        Waiting.forEach(
+                session.mill().queue(queue).lease(n, options),
+                delivery -> session.console().data(Shapes.delivery(delivery)));
         try {
             session.console().in().transferTo(OutputStream.nullOutputStream()); // until the demo ends, or kills us
         } catch (IOException e) {

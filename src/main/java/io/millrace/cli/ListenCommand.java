@@ -3,6 +3,7 @@ package io.millrace.cli;
 import io.millrace.json.EventCodec;
 import io.millrace.queue.LiveSignal;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -47,23 +48,26 @@ final class ListenCommand extends Action {
         if (seconds != null) {
             signals = signals.take(Duration.ofSeconds(seconds));
         }
-        long heard = 0;
-        for (LiveSignal signal : signals.toIterable(256)) {
-            if (signal instanceof LiveSignal.Heard event) {
-                console.data(EventCodec.plain(event.event()));
-                if (count != null && ++heard >= count) {
-                    break;
-                }
-            } else if (signal instanceof LiveSignal.Gap gap) {
-                console.say(
-                        gap.lost() == 0
-                                ? "gap: the connection was away, events may be missing here"
-                                : "gap: " + gap.lost()
-                                        + " events are missing here, they came faster than they were read");
-            } else {
-                console.say("listening to " + pattern);
-            }
+        if (count != null) {
+            long enough = count;
+            AtomicLong heard = new AtomicLong();
+            signals = signals.takeUntil(
+                    signal -> signal instanceof LiveSignal.Heard && heard.incrementAndGet() >= enough);
         }
+        Waiting.forEach(signals, signal -> show(console, signal));
         return Main.DONE;
+    }
+
+    private void show(Console console, LiveSignal signal) {
+        if (signal instanceof LiveSignal.Heard event) {
+            console.data(EventCodec.plain(event.event()));
+        } else if (signal instanceof LiveSignal.Gap gap) {
+            console.say(
+                    gap.lost() == 0
+                            ? "gap: the connection was away, events may be missing here"
+                            : "gap: " + gap.lost() + " events are missing here, they came faster than they were read");
+        } else {
+            console.say("listening to " + pattern);
+        }
     }
 }

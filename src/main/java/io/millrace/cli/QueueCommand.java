@@ -109,9 +109,8 @@ final class QueueCommand implements Runnable {
 
         @Override
         int run(Session session) {
-            for (QueueState state : QueueState.all(session.mill()).toIterable()) {
-                session.console().data(Shapes.summary(state));
-            }
+            Waiting.forEach(
+                    QueueState.all(session.mill()), state -> session.console().data(Shapes.summary(state)));
             return Main.DONE;
         }
     }
@@ -253,11 +252,9 @@ final class QueueCommand implements Runnable {
 
         @Override
         int run(Session session) {
-            session.mill()
-                    .queue(name)
-                    .peek(n)
-                    .toIterable()
-                    .forEach(message -> session.console().data(Shapes.message(message)));
+            Waiting.forEach(
+                    session.mill().queue(name).peek(n),
+                    message -> session.console().data(Shapes.message(message)));
             return Main.DONE;
         }
     }

@@ -176,14 +176,14 @@ public final class EventCodec {
         }
         try {
             fields.time = Fields.checked(Times.parse(time));
-        } catch (DateTimeException e) {
+        } catch (DateTimeException | ArithmeticException e) {
             return null;
         }
         if (scanner.atEnd("}")) {
             return fields;
         }
         int rest = scanner.position();
-        if (json[rest] != ',') {
+        if (rest >= json.length || json[rest] != ',') {
             return null;
         }
         json[rest] = '{'; // what follows is read as an object of its own
@@ -315,7 +315,7 @@ public final class EventCodec {
                         return Instant.ofEpochMilli(ms.longValue());
                     }
                 }
-            } catch (DateTimeException e) {
+            } catch (DateTimeException | ArithmeticException e) {
                 throw new MalformedEventException(badTime(field, parser), e);
             }
             throw new MalformedEventException(badTime(field, parser));

@@ -4,8 +4,10 @@ import io.millrace.MalformedEventException;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.io.JsonStringEncoder;
@@ -21,22 +23,33 @@ final class JsonWriter {
 
     private static final ThreadLocal<JsonWriter> OF_THREAD = ThreadLocal.withInitial(JsonWriter::new);
 
+    /** As long as Jackson reads. */
+    private static final int MAX_NUMBER = 1_000;
+
+    private static final int MAX_NAME = 50_000;
+
     private byte[] buffer = new byte[512];
     private int size;
     private int depth;
+    private boolean busy;
 
     private JsonWriter() {}
 
     /** The thread's own, empty. */
     static JsonWriter ofThread() {
         JsonWriter writer = OF_THREAD.get();
+        if (writer.busy) { // a getter of a value that is being written writes JSON itself
+            writer = new JsonWriter();
+        }
         writer.size = 0;
-        writer.depth = 0;
+        writer.depth = 1; // a value inside an event is one level down
+        writer.busy = true;
         return writer;
     }
 
     /** What was written, as bytes of their own. */
     byte[] take() {
+        busy = false;
         byte[] taken = Arrays.copyOf(buffer, size);
         if (buffer.length > KEPT) {
             buffer = new byte[512];
@@ -90,7 +103,11 @@ final class JsonWriter {
                 || value instanceof Boolean
                 || value instanceof BigInteger
                 || value instanceof BigDecimal) {
-            return ascii(value.toString());
+            String text = value.toString();
+            if (text.length() > MAX_NUMBER) {
+                throw new MalformedEventException("a number may have " + MAX_NUMBER + " digits, had " + text.length());
+            }
+            return ascii(text);
         }
         if (value instanceof Map<?, ?> map) {
             return object(map);
@@ -99,7 +116,9 @@ final class JsonWriter {
             return array(list);
         }
         try {
-            return bytes(Json.MAPPER.writeValueAsBytes(value));
+            byte[] json = Json.MAPPER.writeValueAsBytes(value);
+            Json.read(json); // what Jackson writes of a type may be more than it reads
+            return bytes(json);
         } catch (JacksonException e) {
             throw new MalformedEventException(
                     "a value of " + value.getClass().getName() + " cannot be written as JSON: "
@@ -111,8 +130,14 @@ final class JsonWriter {
     private JsonWriter object(Map<?, ?> map) {
         deeper();
         String separator = "{";
+        Set<String> names = new HashSet<>();
         for (Map.Entry<?, ?> entry : map.entrySet()) {
-            ascii(separator).string(String.valueOf(entry.getKey())).ascii(":").value(entry.getValue());
+            String name = String.valueOf(entry.getKey());
+            if (!names.add(name) || name.length() > MAX_NAME) {
+                throw new MalformedEventException("a name in an object must be there once and have up to " + MAX_NAME
+                        + " characters, was \"" + (name.length() > 40 ? name.substring(0, 40) + "…" : name) + '"');
+            }
+            ascii(separator).string(name).ascii(":").value(entry.getValue());
             separator = ",";
         }
         depth--;
@@ -137,7 +162,12 @@ final class JsonWriter {
     }
 
     private JsonWriter escaped(String text) {
-        byte[] quoted = JsonStringEncoder.getInstance().quoteAsUTF8(text);
+        byte[] quoted;
+        try {
+            quoted = JsonStringEncoder.getInstance().quoteAsUTF8(text);
+        } catch (IllegalArgumentException e) {
+            throw new MalformedEventException("a text is not legal Unicode: " + e.getMessage(), e);
+        }
         room(2);
         buffer[size++] = '"';
         bytes(quoted);

@@ -1,5 +1,6 @@
 package io.millrace.queue;
 
+import io.millrace.MillraceException;
 import io.millrace.redis.Redis;
 import java.time.Duration;
 import java.util.List;
@@ -27,15 +28,13 @@ final class Consuming {
 
     private final Redis redis;
     private final Unit unit;
-    private final Leases leases;
     private final Reading<?> reading;
     private final ConsumeOptions options;
     private final Set<Delivery> running = ConcurrentHashMap.newKeySet();
 
-    Consuming(Redis redis, Unit unit, Leases leases, Reading<?> reading, ConsumeOptions options) {
+    Consuming(Redis redis, Unit unit, Reading<?> reading, ConsumeOptions options) {
         this.redis = redis;
         this.unit = unit;
-        this.leases = leases;
         this.reading = reading;
         this.options = options;
     }
@@ -77,8 +76,7 @@ final class Consuming {
                 .doFinally(end -> {
                     finish(lease);
                     if (settled.compareAndSet(false, true)) { // cancelled: the next consumer may have it at once
-                        leases.endLater(Leases.Return.all(
-                                lease.receipt(), Duration.ZERO, "its consumer was stopped while handling it"));
+                        lease.abandon("its consumer was stopped while handling it");
                     } else if (end == SignalType.CANCEL) {
                         reading.flushAcknowledgements();
                     }
@@ -89,19 +87,28 @@ final class Consuming {
     private Mono<Void> limited(java.util.function.Supplier<Publisher<?>> call) {
         Duration timeout = options.handlerTimeout();
         if (timeout == null) {
-            return Mono.<Void>defer(() -> Mono.when(call.get())).subscribeOn(options.scheduler());
+            return Mono.defer(() -> called(call)).subscribeOn(options.scheduler());
         }
         return Mono.defer(() -> {
             Sinks.Empty<Void> begun = Sinks.empty();
             Mono<Void> work = Mono.defer(() -> {
                 begun.tryEmitEmpty();
-                return Mono.when(call.get());
+                return called(call);
             });
             return work.subscribeOn(options.scheduler())
                     .timeout(
                             begun.asMono().then(Mono.delay(timeout, redis.worker())),
                             Mono.error(() -> new TimeoutException("its handler took longer than " + timeout)));
         });
+    }
+
+    /** Reactor takes these errors for the end of the process and lets them pass; here they are a handler's that failed. */
+    private static Mono<Void> called(java.util.function.Supplier<Publisher<?>> call) {
+        try {
+            return Mono.when(call.get());
+        } catch (LinkageError | StackOverflowError e) {
+            return Mono.error(new MillraceException("its handler failed: " + e, false, e));
+        }
     }
 
     private Mono<Void> acknowledge(Delivery lease) {

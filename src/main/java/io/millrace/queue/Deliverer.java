@@ -14,6 +14,7 @@ import java.util.Collection;
 import java.util.List;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
 
 /**
  * Puts events on the queues that want them. Concurrent callers share round trips. On a single server one script does a whole batch,
@@ -37,14 +38,16 @@ final class Deliverer {
     private final Redis redis;
     private final Registry registry;
     private final QueueSettings settings;
+    private final Scheduler ordered;
     private final GroupCommit<Event, Delivered> commits;
 
-    Deliverer(Redis redis, Registry registry, QueueSettings settings) {
+    Deliverer(Redis redis, Registry registry, QueueSettings settings, Scheduler ordered) {
+        this.ordered = ordered;
         this.redis = redis;
         this.registry = registry;
         this.settings = settings;
         this.commits = new GroupCommit<>(
-                MAX_BATCH, MAX_IN_FLIGHT, settings.maxWaiting(), Event::environment, this::deliverBatch);
+                MAX_BATCH, MAX_IN_FLIGHT, settings.maxWaiting(), event -> 1, Event::environment, this::deliverBatch);
     }
 
     Mono<Delivered> deliver(Event event) {
@@ -105,7 +108,7 @@ final class Deliverer {
     /** A call that failed may have been the one to look after the windows: the next one does it again. */
     private Mono<Reply> run(
             Registry.Routes routes, List<OutgoingBatch.Part> parts, List<byte[]> keys, List<byte[]> args) {
-        return redis.run(QueueScripts.DELIVER, keys, args)
+        return redis.run(QueueScripts.DELIVER, keys, args, ordered)
                 .doOnError(error -> parts.forEach(part -> routes.maintained().remove(part.queue())));
     }
 

@@ -15,6 +15,7 @@ import reactor.core.publisher.Mono;
 public final class Delivery {
 
     private final Message message;
+    private final int messages;
     private final Leases leases;
     private final LeaseOptions options;
     private volatile Receipt receipt;
@@ -22,7 +23,9 @@ public final class Delivery {
     private volatile long leasedNanos = System.nanoTime();
     private boolean finished; // guarded by this
 
-    Delivery(Message message, Receipt receipt, Leases leases, LeaseOptions options) {
+    /** @param messages how many the lease is of; {@code message} is the first */
+    Delivery(Message message, int messages, Receipt receipt, Leases leases, LeaseOptions options) {
+        this.messages = messages;
         this.message = message;
         this.receipt = receipt;
         this.leases = leases;
@@ -70,17 +73,17 @@ public final class Delivery {
 
     /** As {@link #nack(Duration)}, with a reason for the dead letter it may become. */
     public Mono<Boolean> nack(Duration delay, String reason) {
-        return end(held -> Leases.Return.all(held, delay, reason));
+        return end(held -> Leases.Return.all(held, messages, delay, reason));
     }
 
     /** Gives the message back as if it had never been handed out. */
     public Mono<Boolean> release() {
-        return end(Leases.Return::untouched);
+        return end(held -> Leases.Return.untouched(held, messages));
     }
 
     /** Makes the message a dead letter at once. */
     public Mono<Boolean> bury(String reason) {
-        return end(held -> Leases.Return.dead(held, reason));
+        return end(held -> Leases.Return.dead(held, messages, reason));
     }
 
     /** Begins the lease anew, from now, for as long as it was. */
@@ -105,7 +108,7 @@ public final class Delivery {
         }
         Mono<Boolean> next = extending
                 .onErrorReturn(true)
-                .flatMap(done -> leases.extend(receipt, profile))
+                .flatMap(done -> leases.extend(receipt, messages, profile))
                 .map(this::renewed)
                 .cache();
         extending = next;
@@ -115,6 +118,16 @@ public final class Delivery {
     /** From now on extensions are refused: whoever extends leases may be late to notice that the work is done. */
     synchronized void finish() {
         finished = true;
+    }
+
+    /** Gives back what nobody has seen, for somebody who does not wait. */
+    void giveBack() {
+        leases.endLater(Leases.Return.untouched(receipt, messages));
+    }
+
+    /** Ends the lease of work that was stopped, for somebody who does not wait. */
+    void abandon(String reason) {
+        leases.endLater(Leases.Return.all(receipt, messages, Duration.ZERO, reason));
     }
 
     /** When the present lease was taken or extended, by {@link System#nanoTime()}. */

@@ -18,7 +18,7 @@ public final class DeliveryBatch {
     DeliveryBatch(List<Message> messages, Receipt receipt, Leases leases, LeaseOptions options) {
         this.messages = List.copyOf(messages);
         this.leases = leases;
-        this.lease = new Delivery(messages.get(0), receipt, leases, options);
+        this.lease = new Delivery(messages.get(0), messages.size(), receipt, leases, options);
     }
 
     /** What was handed out, in the order of the turns; never empty. */
@@ -56,8 +56,8 @@ public final class DeliveryBatch {
         }
         List<Integer> places = failed.stream().map(position -> position + 1).toList();
         return lease.settled()
-                .flatMap(held -> leases.end(
-                        new Leases.Return(held, delay, true, false, "given back by its consumer", places, true)))
+                .flatMap(held -> leases.end(new Leases.Return(
+                        held, messages.size(), delay, true, false, "given back by its consumer", places, true)))
                 .map(ended -> ended != Leases.Ended.GONE);
     }
 
@@ -69,6 +69,10 @@ public final class DeliveryBatch {
     /** Begins the lease anew, from now, for as long as it was. False: the lease was not held any more. */
     public Mono<Boolean> extend() {
         return lease.extend();
+    }
+
+    void giveBack() {
+        lease.giveBack();
     }
 
     Delivery lease() {

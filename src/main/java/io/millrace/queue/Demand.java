@@ -12,8 +12,9 @@ final class Demand {
         open.accumulateAndGet(n, Operators::addCap);
     }
 
-    void taken() {
-        open.updateAndGet(n -> n == Long.MAX_VALUE || n == 0 ? n : n - 1);
+    /** So many are on their way to the subscriber. */
+    void taken(int count) {
+        open.updateAndGet(n -> n == Long.MAX_VALUE ? n : Math.max(0, n - count));
     }
 
     /** What is open, at most so many. */

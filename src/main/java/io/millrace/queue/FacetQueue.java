@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import io.millrace.redis.Redis;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
@@ -58,12 +59,14 @@ public final class FacetQueue {
      */
     public Flux<Message> pull(int n) {
         Check.between("n", n, 1, Integer.MAX_VALUE);
-        return Flux.defer(() -> pulls.take(Math.min(n, LeaseOptions.MAX_BATCH_SIZE))
-                .flatMapMany(taken -> {
-                    Flux<Message> messages = Flux.fromIterable(taken);
-                    boolean more = taken.size() == LeaseOptions.MAX_BATCH_SIZE && n > taken.size();
-                    return more ? messages.concatWith(Flux.defer(() -> pull(n - taken.size()))) : messages;
-                }));
+        return Flux.defer(() -> {
+            AtomicInteger left = new AtomicInteger(n);
+            return Mono.defer(() -> pulls.take(Math.min(left.get(), LeaseOptions.MAX_BATCH_SIZE)))
+                    .doOnNext(taken ->
+                            left.set(taken.size() < LeaseOptions.MAX_BATCH_SIZE ? 0 : left.get() - taken.size()))
+                    .repeat(() -> left.get() > 0)
+                    .concatMapIterable(taken -> taken, 1);
+        });
     }
 
     /**
@@ -117,7 +120,7 @@ public final class FacetQueue {
      * @return ends only by {@code until}, by cancel, or by an error that trying again does not cure (access denied, for example)
      */
     public Mono<Void> consume(Function<? super Message, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(() -> new Consuming(redis, unit, leases, deliveries(options.lease()), options).run(handler));
+        return Mono.defer(() -> new Consuming(redis, unit, deliveries(options.lease()), options).run(handler));
     }
 
     /**
@@ -128,8 +131,7 @@ public final class FacetQueue {
      */
     public Mono<Void> consumeBatches(
             Function<? super List<Message>, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(
-                () -> new Consuming(redis, unit, leases, batches(options.lease()), options).runBatches(handler));
+        return Mono.defer(() -> new Consuming(redis, unit, batches(options.lease()), options).runBatches(handler));
     }
 
     /**
@@ -188,7 +190,7 @@ public final class FacetQueue {
                 options,
                 options.batchSize(),
                 (n, acknowledge, maintain) -> pulls.each(n, options, acknowledge, maintain),
-                Delivery::receipt);
+                Delivery::giveBack);
     }
 
     private Reading<DeliveryBatch> batches(LeaseOptions options) {
@@ -199,7 +201,7 @@ public final class FacetQueue {
                 options,
                 1,
                 (n, acknowledge, maintain) -> pulls.batch(options.batchSize(), options, acknowledge, maintain),
-                DeliveryBatch::receipt);
+                DeliveryBatch::giveBack);
     }
 
     @Override

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
@@ -19,6 +20,7 @@ import reactor.core.publisher.Mono;
 final class Insight {
 
     static final int FACETS_A_PAGE = 500;
+    static final int MESSAGES_A_PAGE = 200;
     static final int ENTRIES_A_PAGE = 100;
 
     private static final Logger log = LoggerFactory.getLogger(Insight.class);
@@ -44,7 +46,7 @@ final class Insight {
     Flux<FacetState> facets() {
         return Flux.defer(() -> {
             Map<String, Counts> counts = new LinkedHashMap<>();
-            return waiting(counts, 0)
+            return waiting(counts)
                     .then(Mono.defer(() -> leased(counts)))
                     .then(Mono.defer(() -> count(counts, "later", "0")))
                     .thenMany(Flux.defer(() -> states(counts)));
@@ -52,30 +54,41 @@ final class Insight {
     }
 
     Flux<DeadLetter> deadLetters() {
-        return deadLetters("-");
+        return deadPage("-")
+                .expand(reply ->
+                        reply.size() < 1 + 4 * ENTRIES_A_PAGE ? Mono.empty() : deadPage(reply.text(reply.size() - 4)))
+                .concatMapIterable(this::deadLetters, 1);
     }
 
     Mono<Long> removeAll() {
-        return redis.run(QueueScripts.DESTROY, List.of(unit.prefix()), args(FACETS_A_PAGE))
-                .flatMap(reply -> {
-                    long removed = reply.number(1);
-                    return reply.number(2) == 0
-                            ? Mono.just(removed)
-                            : removeAll().map(more -> removed + more);
-                });
+        Mono<Reply> step = redis.run(QueueScripts.DESTROY, List.of(unit.prefix()), args(FACETS_A_PAGE));
+        return step.expand(reply -> reply.number(2) == 0 ? Mono.empty() : step)
+                .reduce(0L, (removed, reply) -> removed + reply.number(1));
     }
 
-    private Mono<Void> waiting(Map<String, Counts> counts, int from) {
-        return redis.run(QueueScripts.FACETS, List.of(unit.prefix()), args(from, FACETS_A_PAGE))
-                .flatMap(reply -> {
+    /** All pages of the ring; each answers how long the ring is. */
+    Flux<Reply> ringPages() {
+        AtomicInteger from = new AtomicInteger();
+        return ringPage(0).expand(reply -> {
+            int next = from.addAndGet(FACETS_A_PAGE);
+            return next < reply.number(1) ? ringPage(next) : Mono.empty();
+        });
+    }
+
+    private Mono<Reply> ringPage(int from) {
+        return redis.run(QueueScripts.FACETS, List.of(unit.prefix()), args(from, FACETS_A_PAGE));
+    }
+
+    private Mono<Void> waiting(Map<String, Counts> counts) {
+        return ringPages()
+                .doOnNext(reply -> {
                     for (int i = 3; i + 2 < reply.size(); i += 3) {
                         Counts of = counts.computeIfAbsent(reply.text(i), facet -> new Counts());
                         of.waiting = reply.number(i + 1);
                         of.seen(reply.number(i + 2));
                     }
-                    int next = from + FACETS_A_PAGE;
-                    return next < reply.number(1) ? waiting(counts, next) : Mono.empty();
-                });
+                })
+                .then();
     }
 
     private Mono<Void> leased(Map<String, Counts> counts) {
@@ -86,8 +99,9 @@ final class Insight {
     }
 
     private Mono<Void> count(Map<String, Counts> counts, String profile, String from) {
-        return redis.run(QueueScripts.IN_FLIGHT, List.of(unit.prefix()), args(profile, from, ENTRIES_A_PAGE))
-                .flatMap(reply -> {
+        return countPage(profile, from)
+                .expand(reply -> reply.text(1).isEmpty() ? Mono.empty() : countPage(profile, reply.text(1)))
+                .doOnNext(reply -> {
                     for (int i = 2; i + 2 < reply.size(); i += 3) {
                         Counts of = counts.computeIfAbsent(reply.text(i), facet -> new Counts());
                         if (profile.equals("later")) {
@@ -97,9 +111,12 @@ final class Insight {
                         }
                         of.seen(reply.number(i + 2));
                     }
-                    String cursor = reply.text(1);
-                    return cursor.isEmpty() ? Mono.empty() : count(counts, profile, cursor);
-                });
+                })
+                .then();
+    }
+
+    private Mono<Reply> countPage(String profile, String from) {
+        return redis.run(QueueScripts.IN_FLIGHT, List.of(unit.prefix()), args(profile, from, MESSAGES_A_PAGE));
     }
 
     private Flux<FacetState> states(Map<String, Counts> counts) {
@@ -111,19 +128,16 @@ final class Insight {
         });
     }
 
-    private Flux<DeadLetter> deadLetters(String from) {
-        return redis.run(QueueScripts.DEAD, List.of(unit.prefix()), args(from, ENTRIES_A_PAGE))
-                .flatMapMany(reply -> {
-                    List<DeadLetter> page = new ArrayList<>();
-                    for (int i = 1; i + 3 < reply.size(); i += 4) {
-                        page.add(deadLetter(reply, i));
-                    }
-                    Flux<DeadLetter> letters = Flux.fromIterable(page);
-                    return page.size() < ENTRIES_A_PAGE
-                            ? letters
-                            : letters.concatWith(Flux.defer(
-                                    () -> deadLetters(page.get(page.size() - 1).entry())));
-                });
+    private Mono<Reply> deadPage(String from) {
+        return redis.run(QueueScripts.DEAD, List.of(unit.prefix()), args(from, ENTRIES_A_PAGE));
+    }
+
+    private List<DeadLetter> deadLetters(Reply reply) {
+        List<DeadLetter> page = new ArrayList<>();
+        for (int i = 1; i + 3 < reply.size(); i += 4) {
+            page.add(deadLetter(reply, i));
+        }
+        return page;
     }
 
     private DeadLetter deadLetter(Reply reply, int i) {

@@ -76,7 +76,16 @@ public final class LeaseOptions {
 
     /** Lease time and attempts as scripts name them. */
     String profile() {
-        return lease.toMillis() + "." + maxAttempts;
+        return rounded(lease.toMillis()) + "." + maxAttempts;
+    }
+
+    /** Up to two significant digits: there are few kinds of leases, however many are asked for. */
+    private static long rounded(long ms) {
+        long unit = 1;
+        while (ms / unit >= 100) {
+            unit *= 10;
+        }
+        return (ms + unit - 1) / unit * unit;
     }
 
     @Override
@@ -113,7 +122,7 @@ public final class LeaseOptions {
          * How long a message stays with whom it was handed to. Defaults to 30 s. Longer delays the return of what a crash left behind;
          * shorter makes slow work run twice, unless it extends its lease.
          *
-         * @param lease 100 ms to 12 h (resolution: ms)
+         * @param lease 100 ms to 12 h; rounded up to two significant digits: 1234 ms are 1.3 s
          */
         public Builder lease(Duration lease) {
             this.lease = Check.between("lease", lease, Duration.ofMillis(100), Duration.ofHours(12));

@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,6 +38,7 @@ final class Leases {
     /**
      * A lease to end.
      *
+     * @param messages how many it is of
      * @param delay for how long the message is held back
      * @param counted whether the attempt counts as used
      * @param bury whether it becomes a dead letter at once
@@ -46,6 +48,7 @@ final class Leases {
      */
     record Return(
             Receipt receipt,
+            int messages,
             Duration delay,
             boolean counted,
             boolean bury,
@@ -53,16 +56,21 @@ final class Leases {
             List<Integer> places,
             boolean others) {
 
-        static Return all(Receipt receipt, Duration delay, String reason) {
-            return new Return(receipt, delay, true, false, reason, List.of(), true);
+        Return {
+            Check.between("delay", delay, Duration.ZERO, Duration.ofDays(365));
+            Objects.requireNonNull(reason, "reason");
         }
 
-        static Return untouched(Receipt receipt) {
-            return new Return(receipt, Duration.ZERO, false, false, "", List.of(), true);
+        static Return all(Receipt receipt, int messages, Duration delay, String reason) {
+            return new Return(receipt, messages, delay, true, false, reason, List.of(), true);
         }
 
-        static Return dead(Receipt receipt, String reason) {
-            return new Return(receipt, Duration.ZERO, true, true, reason, List.of(), true);
+        static Return untouched(Receipt receipt, int messages) {
+            return new Return(receipt, messages, Duration.ZERO, false, false, "", List.of(), true);
+        }
+
+        static Return dead(Receipt receipt, int messages, String reason) {
+            return new Return(receipt, messages, Duration.ZERO, true, true, reason, List.of(), true);
         }
 
         private String chosen() {
@@ -71,7 +79,7 @@ final class Leases {
         }
     }
 
-    private record Extension(Receipt receipt, String profile) {}
+    private record Extension(Receipt receipt, int messages, String profile) {}
 
     private final Redis redis;
     private final Unit unit;
@@ -83,8 +91,9 @@ final class Leases {
         this.redis = redis;
         this.unit = unit;
         this.acks = new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, this::acknowledgeBatch);
-        this.returns = new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, this::returnBatch);
-        this.extensions = new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, this::extendBatch);
+        this.returns = new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, Return::messages, null, this::returnBatch);
+        this.extensions =
+                new GroupCommit<>(MAX_BATCH, MAX_IN_FLIGHT, MAX_WAITING, Extension::messages, null, this::extendBatch);
     }
 
     /** True: acknowledged now. False: the lease was not held any more. */
@@ -106,11 +115,6 @@ final class Leases {
         return returns.submit(lease);
     }
 
-    /** Gives back what nobody has seen. */
-    void giveBack(Receipt receipt) {
-        endLater(Return.untouched(receipt));
-    }
-
     /** Ends a lease for somebody who does not wait for the answer. */
     void endLater(Return lease) {
         returns.post(
@@ -122,8 +126,8 @@ final class Leases {
     }
 
     /** The new receipt; {@link Receipt#GONE} when the lease was not held any more. */
-    Mono<Receipt> extend(Receipt receipt, String profile) {
-        return extensions.submit(new Extension(receipt, profile));
+    Mono<Receipt> extend(Receipt receipt, int messages, String profile) {
+        return extensions.submit(new Extension(receipt, messages, profile));
     }
 
     private Mono<List<Outcome<Boolean>>> acknowledgeBatch(List<Receipt> receipts) {

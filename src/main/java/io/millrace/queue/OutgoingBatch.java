@@ -1,6 +1,7 @@
 package io.millrace.queue;
 
 import io.millrace.Event;
+import io.millrace.MalformedEventException;
 import io.millrace.MillraceException;
 import io.millrace.json.EventCodec;
 import io.millrace.redis.GroupCommit.Outcome;
@@ -76,8 +77,10 @@ final class OutgoingBatch {
             queues.add(List.of());
             try {
                 elements[i] = EventCodec.writeStored(events.get(i), now, maxEventBytes);
-            } catch (MillraceException e) {
-                failures[i] = e;
+            } catch (RuntimeException | StackOverflowError e) { // a getter of a user's type may throw anything
+                failures[i] = e instanceof MillraceException
+                        ? e
+                        : new MalformedEventException("event " + events.get(i).id() + " cannot be written: " + e, e);
                 elements[i] = NOTHING;
             }
         }

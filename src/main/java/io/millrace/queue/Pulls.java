@@ -68,7 +68,7 @@ final class Pulls {
                 Receipt receipt = new Receipt(options.profile(), reply.text(i));
                 try {
                     Message message = Elements.message(unit.queue(), reply, i + 1);
-                    deliveries.add(new Delivery(message, receipt, leases, options));
+                    deliveries.add(new Delivery(message, 1, receipt, leases, options));
                 } catch (MalformedEventException e) {
                     bury(receipt, e, 1);
                     wait = 0; // there are fewer than asked for, yet more may wait
@@ -105,7 +105,7 @@ final class Pulls {
                 unit.queue(),
                 error.getMessage());
         leases.endLater(new Leases.Return(
-                receipt, Duration.ZERO, true, true, String.valueOf(error.getMessage()), List.of(place), false));
+                receipt, 1, Duration.ZERO, true, true, String.valueOf(error.getMessage()), List.of(place), false));
     }
 
     private Mono<Reply> run(int n, byte[] mode, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -19,6 +20,7 @@ import reactor.core.publisher.Mono;
 final class QueueDoctor {
 
     private static final int SCAN_COUNT = 500;
+    private static final int BACK_COUNT = 500;
 
     private final Redis redis;
     private final Unit unit;
@@ -35,35 +37,33 @@ final class QueueDoctor {
             Set<String> inRing = new LinkedHashSet<>();
             Set<String> suspects = new LinkedHashSet<>();
             Set<String> profiles = new LinkedHashSet<>();
-            return ring(inRing, suspects, 0)
-                    .then(Mono.defer(() -> keys(inRing, suspects, profiles, "0")))
+            return ring(inRing, suspects)
+                    .then(Mono.defer(() -> keys(inRing, suspects, profiles)))
+                    .then(Mono.defer(() -> back(inRing, suspects)))
                     .then(Mono.defer(() -> treat(suspects, profiles)))
                     .flatMap(this::report);
         });
     }
 
     /** Facets that stand twice in the ring, or have nothing. */
-    private Mono<Void> ring(Set<String> inRing, Set<String> suspects, int from) {
-        return redis.run(QueueScripts.FACETS, List.of(unit.prefix()), args(from, Insight.FACETS_A_PAGE))
-                .flatMap(reply -> {
+    private Mono<Void> ring(Set<String> inRing, Set<String> suspects) {
+        return insight.ringPages()
+                .doOnNext(reply -> {
                     for (int i = 3; i + 2 < reply.size(); i += 3) {
                         String facet = reply.text(i);
                         if (!inRing.add(facet) || reply.number(i + 1) == 0) {
                             suspects.add(facet);
                         }
                     }
-                    int next = from + Insight.FACETS_A_PAGE;
-                    return next < reply.number(1) ? ring(inRing, suspects, next) : Mono.empty();
-                });
+                })
+                .then();
     }
 
     /** Facets that have messages but were not met in the ring, and all lease profiles, by their keys. */
-    private Mono<Void> keys(Set<String> inRing, Set<String> suspects, Set<String> profiles, String cursor) {
-        return redis.run(
-                        QueueScripts.DOCTOR,
-                        List.of(unit.prefix()),
-                        args("scan", cursor, escapeGlob(text(unit.prefix())) + "[fl]:*", SCAN_COUNT))
-                .flatMap(reply -> {
+    private Mono<Void> keys(Set<String> inRing, Set<String> suspects, Set<String> profiles) {
+        return keyPage("0")
+                .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : keyPage(reply.text(1)))
+                .doOnNext(reply -> {
                     for (int i = 2; i < reply.size(); i++) {
                         byte[] key = reply.bytes(i);
                         byte[] part = Arrays.copyOfRange(key, unit.prefix().length, key.length);
@@ -74,9 +74,33 @@ final class QueueDoctor {
                             suspects.add(name);
                         }
                     }
-                    String next = reply.text(1);
-                    return next.equals("0") ? Mono.empty() : keys(inRing, suspects, profiles, next);
-                });
+                })
+                .then();
+    }
+
+    private Mono<Reply> keyPage(String cursor) {
+        return run("scan", cursor, escapeGlob(text(unit.prefix())) + "[fl]:*", SCAN_COUNT);
+    }
+
+    /** Facets of messages that came back, and were not met in the ring. */
+    private Mono<Void> back(Set<String> inRing, Set<String> suspects) {
+        AtomicInteger from = new AtomicInteger();
+        return run("back", 0, BACK_COUNT)
+                .expand(reply -> reply.number(1) < BACK_COUNT
+                        ? Mono.empty()
+                        : run("back", from.addAndGet(BACK_COUNT), BACK_COUNT))
+                .doOnNext(reply -> {
+                    for (int i = 2; i < reply.size(); i++) {
+                        if (!inRing.contains(reply.text(i))) {
+                            suspects.add(reply.text(i));
+                        }
+                    }
+                })
+                .then();
+    }
+
+    private Mono<Reply> run(Object... words) {
+        return redis.run(QueueScripts.DOCTOR, List.of(unit.prefix()), args(words));
     }
 
     private Mono<List<DoctorReport.Finding>> treat(Set<String> suspects, Set<String> profiles) {
@@ -87,7 +111,7 @@ final class QueueDoctor {
     }
 
     private Mono<DoctorReport.Finding> step(String where, Object... words) {
-        return redis.run(QueueScripts.DOCTOR, List.of(unit.prefix()), args(words))
+        return run(words)
                 .filter(reply -> !reply.text(1).equals("FINE"))
                 .map(reply -> new DoctorReport.Finding(kind(reply), where));
     }

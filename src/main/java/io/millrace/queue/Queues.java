@@ -10,6 +10,8 @@ import java.util.concurrent.ConcurrentMap;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+import reactor.core.scheduler.Schedulers;
 
 /** All queues of one namespace: registers them, and delivers events to those that want them. Thread safe. */
 public final class Queues {
@@ -29,8 +31,9 @@ public final class Queues {
     public Queues(Redis redis, QueueSettings settings) {
         QueueScripts.load(); // now, on the caller's thread: reading resources blocks
         this.redis = redis;
-        this.registry = new Registry(redis);
-        this.deliverer = new Deliverer(redis, registry, settings);
+        Scheduler ordered = Schedulers.single(redis.worker());
+        this.registry = new Registry(redis, ordered);
+        this.deliverer = new Deliverer(redis, registry, settings, ordered);
     }
 
     /**
@@ -57,7 +60,7 @@ public final class Queues {
 
     /** All registered queues, by name. */
     public Flux<Registration> registrations() {
-        return registry.reload().flatMapIterable(Registry.Routes::all).map(Registry.Route::registration);
+        return registry.load().flatMapIterable(Registry.Routes::all).map(Registry.Route::registration);
     }
 
     /** A queue by name, registered or not. */
@@ -80,8 +83,8 @@ public final class Queues {
     }
 
     /**
-     * Delivers events as they come, up to {@value #DELIVER_CONCURRENCY} at a time, in their order within each facet; asks the source
-     * for as many as are done. The first failure ends it; the events before it are delivered, some behind it may be.
+     * Delivers events as they come, up to {@value #DELIVER_CONCURRENCY} at a time; asks the source for as many as are done. They keep
+     * their order within each facet, unless the connection breaks: what is sent again then may come behind what followed it. The first failure ends it; the events before it are delivered, some behind it may be.
      *
      * @return an outcome an event, in their order
      */

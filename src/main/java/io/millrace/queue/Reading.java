@@ -12,11 +12,12 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.function.Function;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.SignalType;
 
 /**
  * One subscription to a queue: turns demand into pulls, sleeps when the queue is empty, goes on by itself after trouble with Redis.
@@ -55,7 +56,7 @@ final class Reading<T> {
     private final LeaseOptions options;
     private final int perPull;
     private final Pull<T> pull;
-    private final Function<T, Receipt> receiptOf;
+    private final Consumer<T> giveBack;
 
     private final Demand demand = new Demand();
     private final WakeUp wake;
@@ -68,7 +69,7 @@ final class Reading<T> {
 
     /**
      * @param perPull how many elements of demand one pull can meet
-     * @param receiptOf the receipt of an element that is given back
+     * @param giveBack gives an element back that nobody has seen
      */
     Reading(
             Redis redis,
@@ -77,14 +78,14 @@ final class Reading<T> {
             LeaseOptions options,
             int perPull,
             Pull<T> pull,
-            Function<T, Receipt> receiptOf) {
+            Consumer<T> giveBack) {
         this.redis = redis;
         this.unit = unit;
         this.leases = leases;
         this.options = options;
         this.perPull = perPull;
         this.pull = pull;
-        this.receiptOf = receiptOf;
+        this.giveBack = giveBack;
         this.wake = new WakeUp(redis.worker());
     }
 
@@ -96,14 +97,22 @@ final class Reading<T> {
                 attachment -> Mono.defer(this::round)
                         .repeat()
                         .flatMapIterable(Pulled::items, 1)
-                        .doOnNext(item -> demand.taken())
                         .doOnRequest(n -> {
                             demand.add(n);
                             wake.call();
                         })
                         .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
-                        .doOnDiscard(type, this::giveBack)
-                        .doFinally(end -> ended = true),
+                        .doOnDiscard(type, giveBack)
+                        .takeUntilOther(redis.closed())
+                        .doFinally(end -> {
+                            ended = true;
+                            if (end
+                                    != SignalType
+                                            .ON_COMPLETE) { // else whoever consumes acknowledges the rest, and waits
+                                // for it
+                                flushAcknowledgements();
+                            }
+                        }),
                 PubSub.Attachment::close);
     }
 
@@ -124,13 +133,14 @@ final class Reading<T> {
                         sink.next(next);
                     }
                 })
-                .flatMap(receipt -> leases.acknowledge(receipt).onErrorResume(error -> {
-                    log.warn(
-                            "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
-                            unit.queue(),
-                            error.getMessage());
-                    return Mono.empty();
-                }))
+                .flatMap(receipt -> Detached.run(leases.acknowledge(receipt), done -> {})
+                        .onErrorResume(error -> {
+                            log.warn(
+                                    "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
+                                    unit.queue(),
+                                    error.getMessage());
+                            return Mono.empty();
+                        }))
                 .then();
     }
 
@@ -169,16 +179,21 @@ final class Reading<T> {
         boolean maintain = due;
         due = false;
         wake.clear(); // what comes from here on may be news to the answer
-        return Detached.run(pull.pull(wanted, acknowledge, maintain), this::giveBack)
+        Mono<Pulled<T>> pulling = pull.pull(wanted, acknowledge, maintain).doOnError(error -> {
+            toAcknowledge.addAll(acknowledge); // acknowledging twice does no harm
+            if (ended) {
+                flushAcknowledgements();
+            }
+        });
+        return Detached.run(pulling, this::giveBack)
                 .doOnNext(pulled -> {
                     troubles = 0;
                     waitMs = pulled.waitMs();
-                    known = pulled.items().size() < wanted;
+                    due = waitMs == 0; // there is more that came due than one look takes care of
+                    known = pulled.items().size() < wanted && !due;
+                    demand.taken(pulled.items().size());
                 })
-                .onErrorResume(error -> {
-                    toAcknowledge.addAll(acknowledge); // acknowledging twice does no harm
-                    return paused(error);
-                });
+                .onErrorResume(this::paused);
     }
 
     /** Nothing is asked for: a pull that could carry the acknowledgements may still come, but not for long. */
@@ -232,10 +247,6 @@ final class Reading<T> {
     }
 
     private void giveBack(Pulled<T> pulled) {
-        pulled.items().forEach(this::giveBack);
-    }
-
-    private void giveBack(T item) {
-        leases.giveBack(receiptOf.apply(item));
+        pulled.items().forEach(giveBack);
     }
 }

@@ -17,6 +17,18 @@ public record Receipt(String profile, String entry) {
     private static final Pattern FORM = Pattern.compile("(\\d{1,12}\\.\\d{1,9})\\.(\\d{1,15}-\\d{1,15})");
 
     /**
+     * Checks that both parts have their form.
+     *
+     * @throws IllegalArgumentException if one has not
+     */
+    public Receipt {
+        boolean gone = profile.isEmpty() && entry.isEmpty();
+        if (!gone && !(pair(profile, '.') && pair(entry, '-'))) {
+            throw new IllegalArgumentException("\"" + profile + "\" and \"" + entry + "\" are no receipt");
+        }
+    }
+
+    /**
      * Reads what {@link #toString()} wrote.
      *
      * @throws IllegalArgumentException if it is no receipt
@@ -28,6 +40,21 @@ public record Receipt(String profile, String entry) {
                     "\"" + text + "\" is no receipt; one looks like 30000.20.1790000000000-0");
         }
         return new Receipt(form.group(1), form.group(2));
+    }
+
+    /** Two whole numbers and what parts them; by hand, since it is done for every lease. */
+    private static boolean pair(String text, char part) {
+        int at = text.indexOf(part);
+        if (at <= 0 || at == text.length() - 1 || text.length() > 31) {
+            return false;
+        }
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (i != at && (c < '0' || c > '9')) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** One word, for other processes. */

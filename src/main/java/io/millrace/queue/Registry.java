@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
 
 /**
  * Which queues there are and what they want, kept in Redis and cached here.
@@ -37,6 +38,8 @@ final class Registry {
 
     /** Topics whose routes are remembered; the whole memory is dropped when it is full. */
     private static final int MAX_REMEMBERED = 10_000;
+
+    private static final int LONGEST_REMEMBERED = 512;
 
     private static final Logger log = LoggerFactory.getLogger(Registry.class);
 
@@ -108,7 +111,9 @@ final class Registry {
             Matching result = new Matching(
                     List.copyOf(matching),
                     matching.stream().map(route -> route.registration().queue()).toList());
-            remembered.put(topic, result);
+            if (topic.length() <= LONGEST_REMEMBERED) {
+                remembered.put(topic, result);
+            }
             return result;
         }
     }
@@ -117,10 +122,14 @@ final class Registry {
     private final byte[] queuesKey;
     private final byte[] versionKey;
     private final byte[] channel;
+    private final Scheduler ordered;
+    private @Nullable Mono<Routes> loading; // guarded by this
     private volatile @Nullable Routes routes;
     private volatile PubSub.@Nullable Attachment announcements;
 
-    Registry(Redis redis) {
+    /** @param ordered one thread, on which deliveries go on in the order of their answers */
+    Registry(Redis redis, Scheduler ordered) {
+        this.ordered = ordered;
         this.redis = redis;
         this.queuesKey = redis.keys().single("registry", "queues");
         this.versionKey = redis.keys().single("registry", "version");
@@ -153,13 +162,36 @@ final class Registry {
     }
 
     /** The routes as they are in Redis now. */
+    Mono<Routes> load() {
+        return redis.run(LOAD, List.of(queuesKey, versionKey), List.of()).map(this::read);
+    }
+
+    /**
+     * Renews the cache. Those who ask while that is under way share it, and go on in the order in which they asked: batches of events
+     * keep theirs.
+     */
     Mono<Routes> reload() {
-        return redis.run(LOAD, List.of(queuesKey, versionKey), List.of())
-                .map(this::read)
-                .doOnNext(loaded -> {
-                    routes = loaded;
-                    followAnnouncements();
-                });
+        return Mono.defer(() -> {
+            synchronized (this) {
+                Mono<Routes> under = loading;
+                if (under == null) {
+                    under = redis.run(LOAD, List.of(queuesKey, versionKey), List.of(), ordered)
+                            .map(this::read)
+                            .doOnNext(loaded -> routes = loaded)
+                            .doOnTerminate(this::loaded)
+                            .cache();
+                    loading = under;
+                }
+                return under;
+            }
+        });
+    }
+
+    private void loaded() {
+        synchronized (this) {
+            loading = null;
+        }
+        followAnnouncements();
     }
 
     void close() {

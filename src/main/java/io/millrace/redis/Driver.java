@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
@@ -31,11 +32,15 @@ final class Driver {
     record Connection(
             StatefulConnection<byte[], byte[]> control, RedisClusterReactiveCommands<byte[], byte[]> commands) {}
 
+    /** Many commands hear at once that their master is none any more: the first one's word is enough. */
+    private static final Duration RECONNECT_PAUSE = Duration.ofSeconds(1);
+
     private final AbstractRedisClient client;
     private final @Nullable RedisURI address; // of a client of our own that is not a cluster's
     private final @Nullable ClientResources resources; // only what we made ourselves is closed by us
     private final Duration timeout;
     private final ChannelGroup channels;
+    private final AtomicLong reconnected = new AtomicLong(System.nanoTime() - RECONNECT_PAUSE.toNanos());
 
     private Driver(
             AbstractRedisClient client,
@@ -114,7 +119,11 @@ final class Driver {
     /** Closes every connection of ours, so that each is made anew and finds the present master. */
     @SuppressWarnings("FutureReturnValueIgnored") // whether it worked shows in the next command
     void reconnect() {
-        channels.close();
+        long now = System.nanoTime();
+        long last = reconnected.get();
+        if (now - last > RECONNECT_PAUSE.toNanos() && reconnected.compareAndSet(last, now)) {
+            channels.close();
+        }
     }
 
     Mono<Void> close() {

@@ -15,6 +15,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoSink;
@@ -47,6 +48,7 @@ public final class GroupCommit<I, O> {
     private final int maxBatch;
     private final int maxInFlight;
     private final int maxWaiting;
+    private final ToIntFunction<I> weight;
     private final Function<List<I>, Mono<List<Outcome<O>>>> call;
     private final @Nullable Function<I, Object> lane;
 
@@ -62,27 +64,37 @@ public final class GroupCommit<I, O> {
     private final Queue<Object> free = new ArrayDeque<>(); // lanes that are not busy any more and hold something
 
     /**
+     * Whether the last call worked. Until one has, and after one has failed, calls go out one by one: while a connection, a script or
+     * anything else is made or renewed on the way, a later call could overtake an earlier one.
+     */
+    private volatile boolean warm;
+
+    /**
      * @param maxBatch how many items one call carries at most
      * @param maxInFlight how many calls are out at most
      * @param maxWaiting how many items wait at most; more are refused with {@link OverloadedException}
      * @param call sends a batch; must answer with one outcome an item, in their order
      */
     public GroupCommit(int maxBatch, int maxInFlight, int maxWaiting, Function<List<I>, Mono<List<Outcome<O>>>> call) {
-        this(maxBatch, maxInFlight, maxWaiting, null, call);
+        this(maxBatch, maxInFlight, maxWaiting, item -> 1, null, call);
     }
 
     /**
-     * As above, keeping the order inside lanes: while an item is out, later ones of its lane wait. Calls that are out at the same time
-     * may overtake each other when one of them is tried again.
+     * As above, for items of unequal weight, and keeping the order inside lanes: while an item is out, later ones of its lane wait.
+     * Without lanes, calls that are out at the same time overtake each other when one of them is tried again.
      *
+     * @param maxBatch how much weight one call carries; it is exceeded by its last item at most
+     * @param weight of an item, 1 or more
      * @param lane what an item must keep its place in; {@code null}: there are no lanes
      */
     public GroupCommit(
             int maxBatch,
             int maxInFlight,
             int maxWaiting,
+            ToIntFunction<I> weight,
             @Nullable Function<I, Object> lane,
             Function<List<I>, Mono<List<Outcome<O>>>> call) {
+        this.weight = weight;
         this.lane = lane;
         this.maxBatch = maxBatch;
         this.maxInFlight = maxInFlight;
@@ -132,7 +144,7 @@ public final class GroupCommit<I, O> {
         }
         int missed = 1;
         do {
-            while (inFlight.get() < maxInFlight) {
+            while (inFlight.get() < (warm ? maxInFlight : 1)) {
                 List<Waiting<I, O>> batch = next();
                 if (batch.isEmpty()) {
                     break;
@@ -145,38 +157,36 @@ public final class GroupCommit<I, O> {
     }
 
     private List<Waiting<I, O>> next() {
-        List<Waiting<I, O>> batch = new ArrayList<>();
-        if (lane == null) {
-            while (batch.size() < maxBatch && take(waiting.poll(), batch)) {
-                // on to the next
-            }
-            return batch;
-        }
-        freeLanes();
-        while (batch.size() < maxBatch && !free.isEmpty()) {
-            Object one = free.poll();
-            Queue<Waiting<I, O>> inLane = Objects.requireNonNull(held.get(one));
-            while (batch.size() < maxBatch && take(inLane.poll(), batch)) {
-                // on to the next
-            }
-            if (inLane.isEmpty()) {
-                held.remove(one);
+        Batch<I, O> batch = new Batch<>();
+        if (lane != null) {
+            freeLanes();
+            while (batch.weight < maxBatch && !free.isEmpty()) {
+                Object one = free.poll();
+                Queue<Waiting<I, O>> inLane = Objects.requireNonNull(held.get(one));
+                while (batch.weight < maxBatch && !inLane.isEmpty()) {
+                    take(inLane.remove(), batch);
+                }
+                if (inLane.isEmpty()) {
+                    held.remove(one);
+                }
             }
         }
-        while (batch.size() < maxBatch) {
+        while (batch.weight < maxBatch) {
             Waiting<I, O> entry = waiting.poll();
             if (entry == null) {
                 break;
             }
-            Object one = lane.apply(entry.item);
-            if (busy.contains(one) || held.containsKey(one)) {
+            Object one = lane == null ? null : lane.apply(entry.item);
+            if (one != null && (busy.contains(one) || held.containsKey(one))) {
                 held.computeIfAbsent(one, key -> new ArrayDeque<>()).add(entry);
             } else {
                 take(entry, batch);
             }
         }
-        batch.forEach(entry -> busy.add(lane.apply(entry.item)));
-        return batch;
+        if (lane != null) {
+            batch.entries.forEach(entry -> busy.add(lane.apply(entry.item)));
+        }
+        return batch.entries;
     }
 
     private void freeLanes() {
@@ -190,16 +200,20 @@ public final class GroupCommit<I, O> {
         }
     }
 
-    /** False: there was nothing. What was withdrawn is left out. */
-    private boolean take(@Nullable Waiting<I, O> entry, List<Waiting<I, O>> batch) {
-        if (entry == null) {
-            return false;
-        }
+    /** What was withdrawn is left out. */
+    private void take(Waiting<I, O> entry, Batch<I, O> batch) {
         waitingCount.decrementAndGet();
         if (!entry.cancelled()) {
-            batch.add(entry);
+            batch.entries.add(entry);
+            batch.weight += weight.applyAsInt(entry.item);
         }
-        return true;
+    }
+
+    /** What one call will carry. */
+    private static final class Batch<I, O> {
+
+        private final List<Waiting<I, O>> entries = new ArrayList<>();
+        private int weight;
     }
 
     private void send(List<Waiting<I, O>> batch) {
@@ -212,12 +226,14 @@ public final class GroupCommit<I, O> {
                 .subscribe(
                         outcomes -> {
                             if (done.compareAndSet(false, true)) {
+                                warm = true;
                                 free(batch);
                                 finish(batch, outcomes);
                             }
                         },
                         error -> {
                             if (done.compareAndSet(false, true)) {
+                                warm = false;
                                 free(batch);
                                 batch.forEach(entry -> entry.sink.error(error));
                             }

@@ -51,6 +51,9 @@ public record Keys(String namespace) {
         StringBuilder escaped = new StringBuilder(name.length());
         for (int i = 0; i < name.length(); i++) {
             char c = name.charAt(i);
+            if (Character.isSurrogate(c) && !isPair(name, i) && !(i > 0 && isPair(name, i - 1))) {
+                throw new IllegalArgumentException("a name is not legal Unicode: unpaired surrogate at position " + i);
+            }
             if (c <= ' ' || c == 0x7f || "{}/:%".indexOf(c) >= 0) {
                 escaped.append('%').append(String.format(Locale.ROOT, "%02x", (int) c));
             } else {
@@ -58,6 +61,10 @@ public record Keys(String namespace) {
             }
         }
         return escaped.toString();
+    }
+
+    private static boolean isPair(String name, int i) {
+        return i + 1 < name.length() && Character.isSurrogatePair(name.charAt(i), name.charAt(i + 1));
     }
 
     private static String escapeGlob(String text) {

@@ -116,9 +116,7 @@ public final class PubSub {
         // A SUBSCRIBE to what is subscribed is answered all the same: that is how later listeners learn that they are
         // heard.
         connection
-                .flatMap(open -> topic.pattern()
-                        ? open.reactive().psubscribe(topic.bytes())
-                        : open.reactive().subscribe(topic.bytes()))
+                .flatMap(open -> subscribe(open, topic))
                 .onErrorMap(RedisErrors::translate)
                 .retryWhen(Retry.backoff(Long.MAX_VALUE, Duration.ofMillis(50))
                         .maxBackoff(ClientProfile.MAX_RECONNECT_DELAY)
@@ -148,8 +146,30 @@ public final class PubSub {
                     .flatMap(open -> topic.pattern()
                             ? open.reactive().punsubscribe(topic.bytes())
                             : open.reactive().unsubscribe(topic.bytes()))
-                    .subscribe(done -> {}, error -> log.debug("unsubscribing failed; the connection is away", error));
+                    .subscribe(
+                            done -> {},
+                            error -> log.debug("unsubscribing failed; the connection is away", error),
+                            () -> subscribeAgainIfWanted(topic));
         }
+    }
+
+    /** Somebody may have come while the last one's UNSUBSCRIBE was on its way, and been unsubscribed with it. */
+    private void subscribeAgainIfWanted(Topic topic) {
+        List<Consumer<Signal>> all = listeners.get(topic);
+        if (all != null) {
+            connection
+                    .flatMap(open -> subscribe(open, topic))
+                    .subscribe(
+                            done -> {},
+                            error -> log.debug("subscribing failed; the connection is away", error),
+                            () -> all.forEach(callback -> callback.accept(new Signal.Listening())));
+        }
+    }
+
+    private static Mono<Void> subscribe(StatefulRedisPubSubConnection<byte[], byte[]> open, Topic topic) {
+        return topic.pattern()
+                ? open.reactive().psubscribe(topic.bytes())
+                : open.reactive().subscribe(topic.bytes());
     }
 
     private static void pass(Signal signal, LossyBuffer<Signal> buffer) {

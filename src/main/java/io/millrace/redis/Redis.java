@@ -15,6 +15,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
 
@@ -41,6 +42,7 @@ public final class Redis {
     private final PubSub pubSub;
     private final ServerClock clock;
     private final Disposable clockwork;
+    private final Sinks.Empty<Void> closed = Sinks.empty();
     private final boolean cluster;
     private final Duration timeout;
 
@@ -117,29 +119,38 @@ public final class Redis {
      * @param args its ARGV
      */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
-        return Mono.defer(() -> attempt(script, keys, args, 0, System.nanoTime()))
-                .onErrorMap(RedisErrors::translate)
+        return run(script, keys, args, worker);
+    }
+
+    /** As above; the answer arrives on a scheduler of the caller's. */
+    public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args, Scheduler scheduler) {
+        return Mono.defer(() -> attempt(script, keys, args, 0, System.nanoTime(), false))
                 .publishOn(worker);
     }
 
     /**
      * Tries again for as long as one command may take: a call never takes longer than twice that. Not Reactor's retryWhen: it would
      * cost every successful call more than the call itself.
+     *
+     * @param sent whether an earlier try went out, so that its effect is not known even if this one is not sent at all
      */
-    private <T> Mono<T> attempt(LuaScript<T> script, List<byte[]> keys, List<byte[]> args, int repeats, long began) {
-        Mono<T> once = connected()
+    private <T> Mono<T> attempt(
+            LuaScript<T> script, List<byte[]> keys, List<byte[]> args, int repeats, long began, boolean sent) {
+        return connected()
                 .flatMap(commands -> eval(commands, script, keys, args))
-                .map(answer -> script.decode(Reply.of(answer)));
-        if (repeats == REPEATS) {
-            return once;
-        }
-        return once.onErrorResume(
-                error -> passes(error)
-                        && (script.isRepeatable() || RedisErrors.hasNotRun(error))
-                        && System.nanoTime() - began < timeout.toNanos(),
-                lost -> Mono.delay(pauseBefore(repeats + 1), worker)
-                        .then(attempt(script, keys, args, repeats + 1, began))
-                        .onErrorMap(error -> RedisErrors.translate(error, RedisErrors.isLostAnswer(lost))));
+                .map(answer -> script.decode(Reply.of(answer)))
+                .onErrorResume(error -> {
+                    boolean again = repeats < REPEATS
+                            && passes(error)
+                            && (script.isRepeatable() || RedisErrors.hasNotRun(error))
+                            && System.nanoTime() - began < timeout.toNanos();
+                    if (!again) {
+                        return Mono.error(RedisErrors.translate(error, sent));
+                    }
+                    boolean out = sent || RedisErrors.isLostAnswer(error);
+                    return Mono.delay(pauseBefore(repeats + 1), worker)
+                            .then(attempt(script, keys, args, repeats + 1, began, out));
+                });
     }
 
     /** Whether an error passes when the same is tried again; does what helps it to. */
@@ -187,13 +198,22 @@ public final class Redis {
                 .onErrorMap(RedisErrors::translate);
     }
 
+    /** Ends when this is closed: loops end with it. */
+    public Mono<Void> closed() {
+        return closed.asMono();
+    }
+
     /** Closes what was opened here. What is waiting for an answer fails. */
     public Mono<Void> close() {
         return Mono.defer(() -> {
                     clockwork.dispose();
+                    closed.tryEmitEmpty();
                     Driver open = opened;
                     return open == null ? Mono.<Void>empty() : open.close();
                 })
+                .publishOn(
+                        Schedulers.boundedElastic()) // ending the worker takes a lock; the driver ends on a thread of
+                // Netty
                 .doFinally(end -> worker.dispose());
     }
 

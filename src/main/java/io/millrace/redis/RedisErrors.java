@@ -7,11 +7,13 @@ import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.cluster.PartitionException;
 import io.millrace.MillraceException;
+import io.millrace.OverloadedException;
 import io.millrace.RedisRefusedException;
 import io.millrace.RedisUnavailableException;
 import java.io.IOException;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
@@ -66,6 +68,9 @@ public final class RedisErrors {
             Map.entry("EXECABORT", new Row(Recovery.FAIL, "a transaction was refused")),
             Map.entry("ERR", new Row(Recovery.FAIL, "the command was refused")));
 
+    /** What is refused now and may be granted later without anybody changing the call. */
+    private static final Set<String> PASSING = Set.of("OOM", "NOREPLICAS", "MISCONF");
+
     private static final Row UNKNOWN = new Row(Recovery.FAIL, "the server answered with an error");
 
     private RedisErrors() {}
@@ -93,8 +98,7 @@ public final class RedisErrors {
             Row row = row(error);
             String message = "Redis refused: " + error.getMessage() + " (" + row.advice() + ")";
             return row.recovery() == Recovery.FAIL
-                    ? new RedisRefusedException(
-                            code(error), message, code(error).equals("OOM"), error)
+                    ? new RedisRefusedException(code(error), message, PASSING.contains(code(error)), error)
                     : new RedisUnavailableException(message, false, error);
         }
         if (error instanceof RedisConnectionException || error instanceof PartitionException) {
@@ -103,6 +107,9 @@ public final class RedisErrors {
                 return translate(root); // credentials refused while connecting, for example
             }
             return new RedisUnavailableException("Redis cannot be reached: " + root.getMessage(), false, error);
+        }
+        if (isQueueFull(error)) {
+            return new OverloadedException("too many commands wait for Redis in this process: " + error.getMessage());
         }
         if (error instanceof RedisException || error instanceof IOException) {
             boolean sent = lostAnswer(error);
@@ -143,7 +150,17 @@ public final class RedisErrors {
         if (error instanceof RedisCommandTimeoutException || error instanceof IOException) {
             return true;
         }
-        return error instanceof RedisException && !(error instanceof RedisConnectionException) && !isRejected(error);
+        return error instanceof RedisException
+                && !(error instanceof RedisConnectionException)
+                && !isRejected(error)
+                && !isQueueFull(error);
+    }
+
+    /** Whether the driver did not take the command because too many wait. */
+    private static boolean isQueueFull(Throwable error) {
+        return error instanceof RedisException
+                && error.getMessage() != null
+                && error.getMessage().contains("queue size exceeded");
     }
 
     /** Whether the command certainly changed nothing: the server refused it, or never got it. */

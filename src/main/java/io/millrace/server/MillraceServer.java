@@ -23,6 +23,7 @@ import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
+import reactor.core.scheduler.Schedulers;
 import reactor.netty.ChannelBindException;
 import reactor.netty.DisposableServer;
 import reactor.netty.channel.AbortedException;
@@ -275,6 +276,7 @@ public final class MillraceServer {
                                 settings.shutdownGrace())))
                 .then(Mono.delay(LAST_BYTES))
                 .then(Mono.<Void>create(sink -> connections.close().addListener(done -> sink.success())))
+                .publishOn(Schedulers.boundedElastic()) // ending event loops may wait for a moment
                 .then(loops.disposeLater(Duration.ZERO, Duration.ofSeconds(2)))
                 .onErrorComplete()
                 .doFinally(end -> metrics.close());

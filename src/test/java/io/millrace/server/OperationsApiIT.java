@@ -424,7 +424,7 @@ class OperationsApiIT {
                                 .header("Content-Type", HttpTester.NDJSON)
                                 .POST(HttpRequest.BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(body) {
                                     @Override
-                                    public int read(byte[] into, int from, int length) {
+                                    public synchronized int read(byte[] into, int from, int length) {
                                         int n = super.read(into, from, Math.min(length, 20));
                                         if (n > 0 && available() == 0) {
                                             await(gate);
