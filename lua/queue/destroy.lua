@@ -30,7 +30,9 @@ if left == 0 and #facets < step then
   if left == 0 then
     removed = removed + call('ZCARD', unit .. 'back') + call('ZCARD', unit .. 'later')
     for i = 1, #profiles do call('UNLINK', unit .. 'l:' .. profiles[i]) end
-    for _, part in ipairs({'back', 'later', 'leases', 'dead', 'ids', 'ids.old', 'ids.since'}) do call('UNLINK', unit .. part) end
+    for _, part in ipairs({'back', 'later', 'leases', 'dead', 'ids', 'ids.old', 'ids.since', 'extended', 'extended.at'}) do
+      call('UNLINK', unit .. part)
+    end
   end
 elseif left == 0 then
   left = 1 -- the leases come with the next step

@@ -7,7 +7,7 @@
     later      ZSET    elements held back until their score, epoch ms; same members as back
     leases     SET     lease profiles in use, "<leaseMs>.<maxAttempts>"; 0 attempts means no limit
     l:<profile> STREAM in flight: one entry is one lease of one or more elements; the entry id is the fence and dates the lease
-    x:<profile>/<entry id>  STRING  what an extended lease became, until that ends; for repeated calls
+    extended   HASH    "<profile>/<entry id>" of a lease to the entry id it was extended to; extended.at: ZSET until when. For repeats
     dead       STREAM  dead letters: f facet, m element, a attempts, r reason
     ids        SET     event ids delivered in this deduplication window; ids.old: in the one before; ids.since: when it began
     wake       CHANNEL told when the ring is not empty any more

@@ -118,7 +118,6 @@ class KillNineIT {
                 .option("-Xshare:auto")
                 .option("-XX:+UseSerialGC")
                 .option("-XX:-UsePerfData")
-                .option("-XX:-BytecodeVerificationRemote")
                 .option("-Xmx128m")
                 .property("dies", String.valueOf(dies))
                 .property("handling", String.valueOf(handlingMs))

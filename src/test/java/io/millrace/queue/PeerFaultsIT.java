@@ -163,10 +163,10 @@ class PeerFaultsIT {
                 slow.add(log.list(i).number(2));
             }
         }
-        // The machine may take the processor away from Redis in the middle of a script, but not in each of them, nor
-        // for long.
-        assertThat(slow).as("µs of slow ones of %s scripts", calls).allMatch(micros -> micros < 50_000);
-        assertThat((double) slow.size() / calls).isLessThan(0.05);
+        // The machine may take the processor away from Redis in the middle of a script, but not in many of them.
+        assertThat((double) slow.size() / calls)
+                .as("µs of slow ones of %s scripts: %s", calls, slow)
+                .isLessThan(0.02);
     }
 
     @Test

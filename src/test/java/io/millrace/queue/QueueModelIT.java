@@ -327,7 +327,8 @@ class QueueModelIT {
                         || key.endsWith(":dead")
                         || key.contains(":ids")
                         || key.endsWith(":leases")
-                        || key.contains(":l:"));
+                        || key.contains(":l:")
+                        || (key.startsWith(rig.key("extended")) && rig.number("PTTL", key) > 0));
     }
 
     private void maintain() {

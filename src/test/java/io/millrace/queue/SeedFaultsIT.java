@@ -81,6 +81,34 @@ class SeedFaultsIT {
     }
 
     @Test
+    @Tag("S2")
+    @DisplayName("S2 an extension that is repeated answers the same, as long as that lease is held and no longer")
+    void extendRepeated() {
+        rig.deliver("a", "1");
+        Delivery one = rig.lease(1, LONG).get(0);
+        String first = extend(one.receipt());
+        assertThat(first).isNotEmpty();
+        assertThat(extend(one.receipt())).isEqualTo(first);
+        Receipt second = new Receipt(one.receipt().profile(), first);
+        assertThat(rig.queue.acknowledge(one.receipt()).block(SOON)).isFalse();
+        assertThat(rig.queue.acknowledge(second).block(SOON)).isTrue();
+        assertThat(extend(one.receipt())).isEmpty();
+        assertThat(extend(second)).isEmpty();
+        assertThat(rig.facets()).isEmpty();
+    }
+
+    /** The new entry, empty if the lease was not held; as the library does when it repeats a call whose answer was lost. */
+    private String extend(Receipt receipt) {
+        List<byte[]> args = List.of(
+                Leases.bytes(receipt.profile()), Leases.bytes(receipt.entry()), Leases.bytes(receipt.profile()));
+        return rig.mill
+                .redis()
+                .run(QueueScripts.EXTEND, List.of(Leases.bytes(rig.key(""))), args)
+                .block(SOON)
+                .text(1);
+    }
+
+    @Test
     @Tag("S3")
     @DisplayName("S3 a turn without messages makes no empty pull, neither one by one nor in a batch")
     void emptyTurn() {
