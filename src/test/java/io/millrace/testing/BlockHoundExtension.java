@@ -29,6 +29,9 @@ public final class BlockHoundExtension implements BeforeAllCallback {
                     .allowBlockingCallsInside("io.lettuce.core.protocol.SharedLock", "incrementWriters")
                     .allowBlockingCallsInside("io.lettuce.core.protocol.SharedLock", "doExclusive")
 
+                    // Looks how full its bounded queue is: a lock that is held for a few nanoseconds.
+                    .allowBlockingCallsInside("io.lettuce.core.protocol.DefaultEndpoint", "validateWrite")
+
                     // Tests log to the console, synchronously and seldom. The server logs through its own settings.
                     .allowBlockingCallsInside("ch.qos.logback.classic.Logger", "callAppenders")
 
