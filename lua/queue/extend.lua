@@ -3,7 +3,8 @@
   ARGV     three each: lease profile, entry id, profile to go on with
   Returns  {"OK", entry id or "", ...}: "" when the lease was not held any more; it is never revived.
   Flags    allow-oom
-  Twice    a repeated call answers what the first one did: the new receipt is remembered for as long as the lease lasts.
+  Twice    a repeated call answers what the first one did: the new receipt is remembered for as long as the lease lasts,
+           and answered while it is held.
   Clock    TIME.
   Cost     7 calls, 5 more a receipt, and the size of the message. ]]
 local call, unit = redis.call, KEYS[1]
@@ -40,6 +41,7 @@ for i = 1, #ARGV, 3 do
     if ends > last then last = ends end
   else
     new = call('HGET', unit .. 'extended', old) or ''
+    if new ~= '' and #call('XRANGE', unit .. 'l:' .. profile, new, new) == 0 then new = '' end
   end
   reply[#reply + 1] = new
 end

@@ -68,6 +68,10 @@ final class Metrics {
         Gauge.builder("millrace.redis.up", up, AtomicInteger::get)
                 .description("1 if Redis answered when queues were last looked at")
                 .register(registry);
+        // Now, on the caller's thread: what the first scrape loads and initialises reads files.
+        keep(List.of());
+        up.set(0);
+        registry.scrape();
     }
 
     void delivered(boolean duplicate) {
