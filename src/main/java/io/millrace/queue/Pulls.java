@@ -81,6 +81,9 @@ final class Pulls {
     /** One lease for up to n messages. */
     Mono<Pulled<DeliveryBatch>> batch(int n, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
         return run(n, BATCH, options, acknowledge, maintain).map(reply -> {
+            if (reply.size() == 4) {
+                return new Pulled<DeliveryBatch>(List.of(), reply.number(1), (int) reply.number(2));
+            }
             List<Message> messages = new ArrayList<>(reply.size() - 4);
             Receipt receipt = new Receipt(options.profile(), reply.text(3));
             for (int i = 4; i < reply.size(); i++) {
@@ -93,9 +96,8 @@ final class Pulls {
                     return new Pulled<DeliveryBatch>(List.of(), 0, (int) reply.number(2));
                 }
             }
-            List<DeliveryBatch> batches =
-                    messages.isEmpty() ? List.of() : List.of(new DeliveryBatch(messages, receipt, leases, options));
-            return new Pulled<>(batches, reply.number(1), (int) reply.number(2));
+            return new Pulled<>(List.of(new DeliveryBatch(messages, receipt, leases, options)), reply.number(1), (int)
+                    reply.number(2));
         });
     }
 
