@@ -42,20 +42,22 @@ final class Consuming {
     @SuppressWarnings("unchecked")
     Mono<Void> run(Function<? super Message, ? extends Publisher<?>> handler) {
         return run(
-                ((Reading<Delivery>) reading).flux(Delivery.class, options.until()),
+                ((Reading<Delivery>) reading).flux(Delivery.class),
                 delivery -> handle(delivery, delivery.message(), () -> handler.apply(delivery.message())));
     }
 
     @SuppressWarnings("unchecked")
     Mono<Void> runBatches(Function<? super List<Message>, ? extends Publisher<?>> handler) {
         return run(
-                ((Reading<DeliveryBatch>) reading).flux(DeliveryBatch.class, options.until()),
+                ((Reading<DeliveryBatch>) reading).flux(DeliveryBatch.class),
                 batch -> handle(batch.lease(), batch.messages().get(0), () -> handler.apply(batch.messages())));
     }
 
     private <T> Mono<Void> run(Flux<T> handedOut, Function<T, Mono<Void>> handle) {
-        Mono<Void> work =
-                handedOut.flatMap(handle, options.concurrency(), 1).then(Mono.defer(reading::acknowledgeRest));
+        Mono<Void> work = handedOut
+                .takeUntilOther(options.until())
+                .flatMap(handle, options.concurrency(), 1)
+                .then(Mono.defer(reading::acknowledgeRest));
         return options.extendLeases() ? work.takeUntilOther(renewals()) : work;
     }
 

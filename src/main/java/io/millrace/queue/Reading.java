@@ -13,7 +13,6 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
-import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
@@ -66,7 +65,6 @@ final class Reading<T> {
     private boolean known; // that nothing more was there when we last looked
     private boolean due; // something may be due: look for it
     private int troubles;
-    private volatile boolean stopping; // no further round
     private volatile boolean ended; // no pull will come any more that could carry acknowledgements
 
     /**
@@ -92,22 +90,12 @@ final class Reading<T> {
     }
 
     /** What is handed out, as much as is asked for. A cancel gives back what was leased and not handed out. */
-    Flux<T> flux(Class<T> type) {
-        return flux(type, Mono.never());
-    }
-
-    /**
-     * As above, until something is emitted or completes: then no further pull begins, and what one that is under way brings is still
-     * handed out. Only ticks of the loop are cut off, never what was leased: an operator that ends a flux may drop what it just got.
-     */
     @SuppressWarnings("unchecked")
-    Flux<T> flux(Class<T> type, Publisher<?> until) {
+    Flux<T> flux(Class<T> type) {
         return Flux.using(
                 () -> redis.pubSub().attach(unit.wake(), false, this::signalled),
-                attachment -> Flux.<Boolean>generate(sink -> sink.next(true))
-                        .takeUntilOther(
-                                Flux.firstWithSignal(until, redis.closed()).doFinally(end -> stop()))
-                        .concatMap(tick -> round(), 0)
+                attachment -> Mono.defer(this::round)
+                        .repeat()
                         .flatMapIterable(Pulled::items, 1)
                         .doOnRequest(n -> {
                             demand.add(n);
@@ -115,6 +103,7 @@ final class Reading<T> {
                         })
                         .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
                         .doOnDiscard(type, giveBack)
+                        .takeUntilOther(redis.closed())
                         .doFinally(end -> {
                             ended = true;
                             if (end
@@ -166,16 +155,8 @@ final class Reading<T> {
         }
     }
 
-    private void stop() {
-        stopping = true;
-        wake.call();
-    }
-
-    /** One step of the loop: a pull, or a wait. */
+    /** One step of the loop: a pull, or a wait. Empty rounds are repeated. */
     private Mono<Pulled<T>> round() {
-        if (stopping) {
-            return Mono.empty();
-        }
         int wanted = demand.open(perPull);
         if (wanted == 0) {
             return toAcknowledge.isEmpty() ? wake.await(options.pollInterval()).then(Mono.empty()) : acknowledgeOnly();
@@ -232,9 +213,6 @@ final class Reading<T> {
     private Mono<Pulled<T>> paused(Throwable error) {
         if (!(error instanceof MillraceException failure) || !failure.retryable()) {
             return Mono.error(error);
-        }
-        if (stopping) {
-            return Mono.empty();
         }
         troubles++;
         if (troubles == 1) {
