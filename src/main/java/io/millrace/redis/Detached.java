@@ -2,6 +2,7 @@ package io.millrace.redis;
 
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
@@ -14,44 +15,62 @@ public final class Detached {
 
     private static final Logger log = LoggerFactory.getLogger(Detached.class);
 
-    private enum State {
-        RUNNING,
-        ARRIVED,
-        ABANDONED
-    }
-
     private Detached() {}
 
     /**
      * Runs work once for each subscription.
      *
      * @param work what takes something
-     * @param unwanted is given the result when the caller has cancelled before it arrived
+     * @param unwanted is given the result when the caller has cancelled before it got it
      */
     public static <T> Mono<T> run(Mono<T> work, Consumer<? super T> unwanted) {
-        return Mono.create(sink -> {
-            AtomicReference<State> state = new AtomicReference<>(State.RUNNING);
-            sink.onCancel(() -> state.compareAndSet(State.RUNNING, State.ABANDONED));
-            work.subscribe(
-                    value -> {
-                        if (state.compareAndSet(State.RUNNING, State.ARRIVED)) {
-                            sink.success(value);
-                        } else if (state.get() == State.ABANDONED) {
-                            unwanted.accept(value);
-                        }
-                    },
-                    error -> {
-                        if (state.compareAndSet(State.RUNNING, State.ARRIVED)) {
-                            sink.error(error);
-                        } else {
-                            log.debug("abandoned work failed", error);
-                        }
-                    },
-                    () -> {
-                        if (state.compareAndSet(State.RUNNING, State.ARRIVED)) {
-                            sink.success();
-                        }
+        return Mono.defer(() -> new Run<T>(unwanted).of(work));
+    }
+
+    /**
+     * One run. Only word of the result passes through Reactor's sink, which drops what comes in the moment of a cancel; the result
+     * lies here until either the caller or the one who gives it back takes it.
+     */
+    private static final class Run<T> {
+
+        private final Consumer<? super T> unwanted;
+        private final AtomicReference<@Nullable T> arrived = new AtomicReference<>();
+        private volatile boolean over;
+
+        Run(Consumer<? super T> unwanted) {
+            this.unwanted = unwanted;
+        }
+
+        Mono<T> of(Mono<T> work) {
+            return Mono.<Boolean>create(sink -> work.subscribe(
+                            value -> {
+                                arrived.set(value);
+                                if (over) {
+                                    giveBack();
+                                } else {
+                                    sink.success(true);
+                                }
+                            },
+                            error -> {
+                                if (over) {
+                                    log.debug("abandoned work failed", error);
+                                } else {
+                                    sink.error(error);
+                                }
+                            },
+                            sink::success))
+                    .mapNotNull(here -> arrived.getAndSet(null))
+                    .doFinally(end -> {
+                        over = true;
+                        giveBack();
                     });
-        });
+        }
+
+        private void giveBack() {
+            T value = arrived.getAndSet(null);
+            if (value != null) {
+                unwanted.accept(value);
+            }
+        }
     }
 }
