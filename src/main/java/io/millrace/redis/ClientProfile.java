@@ -58,6 +58,9 @@ final class ClientProfile {
 
     /** Commands that are out when the connection breaks fail at once; nobody but their caller may send them again. */
     private static ClientOptions.Builder fill(ClientOptions.Builder builder, RedisSettings settings) {
+        if (settings.isTls()) {
+            builder.sslOptions(settings.tls().options());
+        }
         return builder.autoReconnect(true)
                 .disconnectedBehavior(ClientOptions.DisconnectedBehavior.REJECT_COMMANDS)
                 .requestQueueSize(settings.requestQueueSize())

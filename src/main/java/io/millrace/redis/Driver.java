@@ -2,6 +2,8 @@ package io.millrace.redis;
 
 import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisConnectionException;
+import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -55,6 +57,7 @@ final class Driver {
         this.timeout = timeout;
     }
 
+    /** Reads the certificates that Java trusts, so it may block, where there is TLS. */
     static Driver open(RedisSettings settings) {
         ChannelGroup channels = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
         ClientResources resources = ClientProfile.resources(channels);
@@ -135,9 +138,16 @@ final class Driver {
                         sink -> resources.shutdown(0, 2, TimeUnit.SECONDS).addListener(done -> sink.success())));
     }
 
-    /** Asks for the nodes, which the driver does by itself only where connecting blocks. */
+    /**
+     * Asks for the nodes, which the driver does by itself only where connecting blocks. Why none answered it keeps where nobody looks.
+     */
     private static Mono<Void> found(RedisClusterClient cluster) {
-        return stage(cluster::refreshPartitionsAsync);
+        return stage(cluster::refreshPartitionsAsync)
+                .onErrorMap(
+                        RedisException.class,
+                        error -> new RedisConnectionException(
+                                "no node of the cluster answered",
+                                error.getSuppressed().length == 0 ? error : error.getSuppressed()[0]));
     }
 
     /**

@@ -11,6 +11,7 @@ import io.millrace.OverloadedException;
 import io.millrace.RedisRefusedException;
 import io.millrace.RedisUnavailableException;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -71,6 +72,8 @@ public final class RedisErrors {
     /** What is refused now and may be granted later without anybody changing the call. */
     private static final Set<String> PASSING = Set.of("OOM", "NOREPLICAS", "MISCONF");
 
+    private static final String MUTE = " (a server with TLS at this port wants rediss://, one without wants redis://)";
+
     private static final Row UNKNOWN = new Row(Recovery.FAIL, "the server answered with an error");
 
     private RedisErrors() {}
@@ -106,7 +109,12 @@ public final class RedisErrors {
             if (root instanceof RedisCommandExecutionException) {
                 return translate(root); // credentials refused while connecting, for example
             }
-            return new RedisUnavailableException("Redis cannot be reached: " + root.getMessage(), false, error);
+            Throwable tls = TlsErrors.translate(error);
+            if (tls != null) {
+                return tls;
+            }
+            return new RedisUnavailableException(
+                    "Redis cannot be reached: " + root.getMessage() + (isMute(root) ? MUTE : ""), false, error);
         }
         if (isQueueFull(error)) {
             return new OverloadedException("too many commands wait for Redis in this process: " + error.getMessage());
@@ -177,6 +185,13 @@ public final class RedisErrors {
 
     private static Row row(Throwable error) {
         return TABLE.getOrDefault(code(error), UNKNOWN);
+    }
+
+    /** Whether somebody took the connection and then said nothing, or hung up. */
+    private static boolean isMute(Throwable root) {
+        return root instanceof RedisConnectionException
+                || root instanceof RedisCommandTimeoutException
+                || (root instanceof IOException && !(root instanceof ConnectException));
     }
 
     private static Throwable root(Throwable error) {
