@@ -10,6 +10,7 @@ import io.millrace.MillraceException;
 import io.millrace.OverloadedException;
 import io.millrace.RedisRefusedException;
 import io.millrace.RedisUnavailableException;
+import io.netty.handler.codec.CodecException;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.util.Locale;
@@ -119,7 +120,7 @@ public final class RedisErrors {
         if (isQueueFull(error)) {
             return new OverloadedException("too many commands wait for Redis in this process: " + error.getMessage());
         }
-        if (error instanceof RedisException || error instanceof IOException) {
+        if (error instanceof RedisException || error instanceof IOException || isTorn(error)) {
             boolean sent = lostAnswer(error);
             return new RedisUnavailableException(
                     (sent ? "The connection to Redis broke before the answer came: " : "Redis is not connected: ")
@@ -155,13 +156,18 @@ public final class RedisErrors {
 
     /** Whether the command went out and only its answer is missing, as far as the driver tells. */
     private static boolean lostAnswer(Throwable error) {
-        if (error instanceof RedisCommandTimeoutException || error instanceof IOException) {
+        if (error instanceof RedisCommandTimeoutException || error instanceof IOException || isTorn(error)) {
             return true;
         }
         return error instanceof RedisException
                 && !(error instanceof RedisConnectionException)
                 && !isRejected(error)
                 && !isQueueFull(error);
+    }
+
+    /** Whether writing or reading failed half-way for reasons of this process; the connection is closed then. */
+    private static boolean isTorn(Throwable error) {
+        return error instanceof CodecException || error instanceof OutOfMemoryError;
     }
 
     /** Whether the driver did not take the command because too many wait. */
