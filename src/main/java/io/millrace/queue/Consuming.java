@@ -55,10 +55,21 @@ final class Consuming {
 
     private <T> Mono<Void> run(Flux<T> handedOut, Function<T, Mono<Void>> handle) {
         Mono<Void> work = handedOut
-                .takeUntilOther(options.until())
                 .flatMap(handle, options.concurrency(), 1)
-                .then(Mono.defer(reading::acknowledgeRest));
+                .then(Mono.defer(reading::acknowledgeRest))
+                .takeUntilOther(ending());
         return options.extendLeases() ? work.takeUntilOther(renewals()) : work;
+    }
+
+    /**
+     * Tells the loop when to end; ends never itself. Not an operator on what is handed out: one that ends a flux drops what it gets in
+     * that very moment, and the message would stay leased.
+     */
+    private Mono<Void> ending() {
+        return Flux.from(options.until())
+                .next()
+                .then(Mono.fromRunnable(reading::stop))
+                .then(Mono.never());
     }
 
     private Mono<Void> handle(Delivery lease, Message message, java.util.function.Supplier<Publisher<?>> call) {

@@ -65,6 +65,7 @@ final class Reading<T> {
     private boolean known; // that nothing more was there when we last looked
     private boolean due; // something may be due: look for it
     private int troubles;
+    private volatile boolean stopping; // no further round
     private volatile boolean ended; // no pull will come any more that could carry acknowledgements
 
     /**
@@ -95,7 +96,7 @@ final class Reading<T> {
         return Flux.using(
                 () -> redis.pubSub().attach(unit.wake(), false, this::signalled),
                 attachment -> Mono.defer(this::round)
-                        .repeat()
+                        .repeat(() -> !stopping)
                         .flatMapIterable(Pulled::items, 1)
                         .doOnRequest(n -> {
                             demand.add(n);
@@ -144,6 +145,12 @@ final class Reading<T> {
                 .then();
     }
 
+    /** Ends the loop after the round it is in: what that takes is still handed out. */
+    void stop() {
+        stopping = true;
+        wake.call(); // after the mark, so that a round which begins now does not wait
+    }
+
     private void signalled(PubSub.Signal signal) {
         if (signal instanceof PubSub.Signal.Failed failed) {
             log.warn(
@@ -155,8 +162,11 @@ final class Reading<T> {
         }
     }
 
-    /** One step of the loop: a pull, or a wait. Empty rounds are repeated. */
+    /** One step of the loop: a pull, or a wait. Empty rounds are repeated, until told to stop. */
     private Mono<Pulled<T>> round() {
+        if (stopping) {
+            return Mono.empty();
+        }
         int wanted = demand.open(perPull);
         if (wanted == 0) {
             return toAcknowledge.isEmpty() ? wake.await(options.pollInterval()).then(Mono.empty()) : acknowledgeOnly();
@@ -213,6 +223,9 @@ final class Reading<T> {
     private Mono<Pulled<T>> paused(Throwable error) {
         if (!(error instanceof MillraceException failure) || !failure.retryable()) {
             return Mono.error(error);
+        }
+        if (stopping) {
+            return Mono.empty();
         }
         troubles++;
         if (troubles == 1) {
