@@ -152,12 +152,13 @@ final class Driver {
 
     /**
      * Opens a connection to every master beforehand: a command to a node that is still being connected to would be refused, as
-     * commands are while a connection is away.
+     * commands are while a connection is away. By host and port, as commands to a slot ask for them; those by node id are others.
      */
     private static Mono<Void> warmed(StatefulRedisClusterConnection<byte[], byte[]> open) {
         return Flux.fromIterable(open.getPartitions())
                 .filter(node -> node.getRole().isUpstream() && !node.getSlots().isEmpty())
-                .flatMap(node -> Mono.fromFuture(() -> open.getConnectionAsync(node.getNodeId())))
+                .flatMap(node -> Mono.fromFuture(() -> open.getConnectionAsync(
+                        node.getUri().getHost(), node.getUri().getPort())))
                 .onErrorComplete() // a node that is away is found out by the first command to it
                 .then();
     }
