@@ -44,6 +44,13 @@ final class QueueScripts {
         OK
     }
 
+    /** What {@code queue/admit.lua} has to say of an event. */
+    enum Admitted {
+        DUPLICATE,
+        REFUSED,
+        DISPLACED
+    }
+
     private enum DeliverStatus {
         OK,
         STALE

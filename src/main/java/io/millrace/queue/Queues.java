@@ -3,6 +3,8 @@ package io.millrace.queue;
 import io.millrace.Event;
 import io.millrace.redis.GroupCommit.Outcome;
 import io.millrace.redis.Redis;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
@@ -23,6 +25,7 @@ public final class Queues {
     private final Redis redis;
     private final Registry registry;
     private final Deliverer deliverer;
+    private final DelayedDelivery delayed;
     private final ConcurrentMap<String, FacetQueue> queues = new ConcurrentHashMap<>();
 
     /** For the facade. */
@@ -31,6 +34,7 @@ public final class Queues {
         this.redis = redis;
         this.registry = new Registry(redis);
         this.deliverer = new Deliverer(redis, registry, settings);
+        this.delayed = new DelayedDelivery(redis, registry, settings);
     }
 
     /**
@@ -43,7 +47,12 @@ public final class Queues {
      * @throws io.millrace.MillraceException in the returned Mono, if the pattern is malformed; nothing is changed then
      */
     public Mono<Void> register(String queue, String pattern) {
-        return registry.register(queue, pattern);
+        return registry.register(new Registration(queue, pattern));
+    }
+
+    /** As {@link #register(String, String)}, with a limit to what each facet may have waiting; it is replaced like the pattern. */
+    public Mono<Void> register(String queue, String pattern, Admission admission) {
+        return registry.register(new Registration(queue, pattern, admission));
     }
 
     /**
@@ -90,6 +99,24 @@ public final class Queues {
     }
 
     /**
+     * Keeps an event back for the queues that want it now, until a time; then it joins its facet behind what is there, and is
+     * published to live listeners. {@link FacetQueue#cancel} takes it back. An event that no queue wants is not kept, which the answer
+     * tells. Limits to what facets may have waiting do not concern it. After an error that says the outcome is not known, ask again.
+     *
+     * @param when by the server's clock; the past is now
+     * @return which queues keep it; those that know its id already are among {@link Delivered#duplicateIn()}
+     */
+    public Mono<Delivered> deliverAt(Event event, Instant when) {
+        return delayed.deliver(event, Long.toString(when.toEpochMilli()));
+    }
+
+    /** As {@link #deliverAt}, so long from now. */
+    public Mono<Delivered> deliverAfter(Event event, Duration delay) {
+        Check.between("delay", delay, Duration.ZERO, DelayedDelivery.LONGEST);
+        return delayed.deliver(event, "+" + delay.toMillis());
+    }
+
+    /**
      * Delivers many events with the fewest round trips; on a single server each round trip of up to 100 is all or nothing.
      *
      * @return an outcome an event, in their order
@@ -98,7 +125,7 @@ public final class Queues {
     public Mono<List<Delivered>> deliverAll(Collection<Event> events) {
         return Flux.fromIterable(events)
                 .buffer(Deliverer.MAX_EXPLICIT_BATCH)
-                .concatMap(deliverer::deliverBatch, 1)
+                .concatMap(deliverer::deliverAll, 1)
                 .concatMapIterable(outcomes -> outcomes)
                 .<Delivered>handle((outcome, sink) -> {
                     if (outcome instanceof Outcome.Done<Delivered> done) {
