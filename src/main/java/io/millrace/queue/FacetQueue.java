@@ -125,7 +125,7 @@ public final class FacetQueue {
      * @return ends only by {@code until}, by cancel, or by an error that trying again does not cure (access denied, for example)
      */
     public Mono<Void> consume(Function<? super Message, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(() -> new Consuming(redis, unit, deliveries(options.lease()), options).run(handler));
+        return Mono.defer(() -> new Consuming(redis, name, deliveries(options.lease()), options).run(handler));
     }
 
     /**
@@ -136,7 +136,7 @@ public final class FacetQueue {
      */
     public Mono<Void> consumeBatches(
             Function<? super List<Message>, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(() -> new Consuming(redis, unit, batches(options.lease()), options).runBatches(handler));
+        return Mono.defer(() -> new Consuming(redis, name, batches(options.lease()), options).runBatches(handler));
     }
 
     /**
@@ -243,10 +243,22 @@ public final class FacetQueue {
         return registry.unregister(name).then(Mono.defer(insight::removeAll));
     }
 
+    Unit unit() {
+        return unit;
+    }
+
+    Pulls pulls() {
+        return pulls;
+    }
+
+    Leases leases() {
+        return leases;
+    }
+
     private Reading<Delivery> deliveries(LeaseOptions options) {
         return new Reading<>(
                 redis,
-                unit,
+                List.of(unit),
                 leases,
                 options,
                 options.batchSize(),
@@ -257,7 +269,7 @@ public final class FacetQueue {
     private Reading<DeliveryBatch> batches(LeaseOptions options) {
         return new Reading<>(
                 redis,
-                unit,
+                List.of(unit),
                 leases,
                 options,
                 1,

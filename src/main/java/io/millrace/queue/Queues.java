@@ -6,7 +6,9 @@ import io.millrace.redis.Redis;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import org.reactivestreams.Publisher;
@@ -75,6 +77,17 @@ public final class Queues {
             queues.clear(); // names may come from outside; a queue's object holds nothing that another could not
         }
         return queues.computeIfAbsent(name, key -> new FacetQueue(key, redis, registry));
+    }
+
+    /**
+     * Several queues read as one, each getting its share of the turns by weight.
+     *
+     * @param weights by queue name; 1 to {@value QueueGroup#MAX_WEIGHT} each, up to {@value QueueGroup#MAX_QUEUES} queues
+     */
+    public QueueGroup group(Map<String, Integer> weights) {
+        Map<FacetQueue, Integer> members = new LinkedHashMap<>();
+        weights.forEach((name, weight) -> members.put(queue(name), weight));
+        return new QueueGroup(redis, members);
     }
 
     /**
