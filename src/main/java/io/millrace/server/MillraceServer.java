@@ -78,6 +78,7 @@ public final class MillraceServer {
         this.metrics = new Metrics(mill, requests, listeners);
         this.stop = Mono.defer(this::stopOnce).cache();
         new OperationsApi(mill, settings, metrics, stopping.asMono()).addTo(router);
+        new PolicyApi(mill).addTo(router);
         router.route(
                         "GET",
                         "/health/live",
