@@ -16,7 +16,7 @@ import java.util.TreeSet;
 
 /**
  * A queue with weights, pauses and caps, as plainly as it can be said: facets wait by virtual finish time, the smallest goes first; who
- * arrives begins at the present time. A queue without policies is the same with equal weights, which the test thereby shows.
+ * arrives begins at the present time.
  */
 final class FairModel {
 
@@ -262,22 +262,25 @@ final class FairModel {
     boolean tracked;
 
     void weight(String name, double weight) {
+        boolean changed = facet(name).weight != weight;
         facet(name).weight = weight;
-        judgeAnew(facet(name));
+        judgeAnew(facet(name), changed);
     }
 
     void pause(String name, boolean paused) {
         Facet facet = facet(name);
+        boolean changed = facet.paused != paused || (!paused && facet.weight == 0);
         facet.paused = paused;
         if (!paused && facet.weight == 0) {
             facet.weight = 1;
         }
-        judgeAnew(facet);
+        judgeAnew(facet, changed);
     }
 
     void cap(String name, int cap) {
+        boolean changed = facet(name).cap != cap;
         facet(name).cap = cap;
-        judgeAnew(facet(name));
+        judgeAnew(facet(name), changed);
     }
 
     void capEach(int cap) {
@@ -289,7 +292,10 @@ final class FairModel {
                 .forEach(this::enter);
     }
 
-    private void judgeAnew(Facet facet) {
+    private void judgeAnew(Facet facet, boolean changed) {
+        if (!changed) {
+            return;
+        }
         if (facet.where == Where.FAIR || facet.where == Where.PARKED) {
             enter(facet);
         }

@@ -64,6 +64,7 @@ class FairModelIT {
         try (QueueRig own = QueueRig.on(server, namespace)) {
             rig = own;
             policies = rig.queue.policies();
+            policies.weight("unrelated", 2).block(SOON); // QueueModelIT has the plain queue
             for (int i = 0; i < STEPS; i++) {
                 steps.add("?");
                 steps.set(i, step());
@@ -280,6 +281,7 @@ class FairModelIT {
     /** Takes all policies away: everything comes, and the queue is a plain one that leaves nothing behind. */
     private void drain() {
         assertThat(rig.doctor().findings()).isEmpty();
+        policies.weight("unrelated", 1).block(SOON);
         policies.resume()
                 .then(policies.cap(Cap.NONE))
                 .then(policies.capEach(Cap.NONE))
