@@ -6,6 +6,7 @@ import io.millrace.queue.DoctorReport;
 import io.millrace.queue.LeaseOptions;
 import io.millrace.queue.Receipt;
 import io.millrace.queue.Registration;
+import io.millrace.server.QueueShapes;
 import io.millrace.server.QueueState;
 import io.millrace.server.Shapes;
 import java.time.Duration;
@@ -35,6 +36,7 @@ import picocli.CommandLine.Spec;
             QueueCommand.Peek.class,
             QueueCommand.Destroy.class,
             QueueCommand.Doctor.class,
+            QueueCommand.Load.class,
             QueueCommand.Cancel.class,
             PolicyCommands.Show.class,
             PolicyCommands.Weight.class,
@@ -347,6 +349,32 @@ final class QueueCommand implements Runnable {
             report.findings()
                     .forEach(finding -> session.console().say("repaired: " + finding.kind() + " " + finding.where()));
             return report.healthy() ? Main.DONE : Main.PARTLY;
+        }
+    }
+
+    @Command(
+            name = "load",
+            description = "Show a queue at a glance, however many facets it has: {queue, facets, waiting, oldestAgeMs,"
+                    + " noisiest, mostStarved, dwell}.",
+            footer = "%nExample: millrace queue load searches --top 5 | jq -c '.noisiest[]'")
+    static final class Load extends OnQueue {
+
+        @Option(names = "--top", paramLabel = "N", defaultValue = "10", description = "How many facets of each kind.")
+        private int top;
+
+        @Override
+        void check() {
+            if (top < 1 || top > 1_000) {
+                throw usage("--top must be 1 to 1000, was " + top);
+            }
+        }
+
+        @Override
+        int run(Session session) {
+            session.console()
+                    .data(QueueShapes.load(Objects.requireNonNull(
+                            session.mill().queue(name).load(top).block())));
+            return Main.DONE;
         }
     }
 

@@ -162,9 +162,25 @@ public final class FacetQueue {
         return insight.facets();
     }
 
+    /**
+     * The queue at a glance: in all, and the facets with the most and with the oldest messages. Reads all facets page by page and
+     * remembers only what it answers.
+     *
+     * @param top how many facets of each kind; 1 to 1,000
+     */
+    public Mono<QueueLoad> load(int top) {
+        Check.between("top", top, 1, 1_000);
+        return insight.load(top, pulls.dwell());
+    }
+
+    /** How long messages waited that this process was handed out. */
+    public DwellTimes dwell() {
+        return pulls.dwell();
+    }
+
     /** How many messages wait to be pulled, over all facets; without those in flight or held back. */
     public Mono<Long> length() {
-        return facets().map(FacetState::waiting).reduce(0L, Long::sum);
+        return insight.length();
     }
 
     /** How it hands out its messages: weights, caps, rates, pauses, order. */

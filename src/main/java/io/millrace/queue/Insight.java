@@ -5,10 +5,12 @@ import io.millrace.redis.Reply;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.PriorityQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -84,6 +86,56 @@ final class Insight {
                             ring,
                             Flux.fromIterable(ELSEWHERE).skip(1).concatMap(this::pages));
         });
+    }
+
+    /** The whole of it, and its facets with the most and the oldest messages; remembers no more than those. */
+    Mono<QueueLoad> load(int top, DwellTimes dwell) {
+        return Mono.defer(() -> {
+            long now = redis.clock().millis();
+            Comparator<FacetLoad> byWaiting = Comparator.comparingLong(FacetLoad::waiting);
+            Comparator<FacetLoad> byAge = Comparator.comparing(FacetLoad::oldestAge);
+            PriorityQueue<FacetLoad> noisiest = new PriorityQueue<>(byWaiting);
+            PriorityQueue<FacetLoad> starved = new PriorityQueue<>(byAge);
+            long[] sums = new long[2];
+            return standings()
+                    .doOnNext(page -> page.forEach((facet, waiting, oldest) -> {
+                        FacetLoad load = new FacetLoad(
+                                facet, waiting, Duration.ofMillis(oldest == 0 ? 0 : Math.max(0, now - oldest)));
+                        sums[0]++;
+                        sums[1] += waiting;
+                        keep(noisiest, load, top);
+                        keep(starved, load, top);
+                    }))
+                    .then(Mono.fromSupplier(() -> {
+                        List<FacetLoad> oldest =
+                                starved.stream().sorted(byAge.reversed()).toList();
+                        return new QueueLoad(
+                                unit.queue(),
+                                sums[0],
+                                sums[1],
+                                oldest.isEmpty() ? Duration.ZERO : oldest.get(0).oldestAge(),
+                                noisiest.stream().sorted(byWaiting.reversed()).toList(),
+                                oldest,
+                                dwell);
+                    }));
+        });
+    }
+
+    Mono<Long> length() {
+        return standings()
+                .map(page -> {
+                    long[] waiting = new long[1];
+                    page.forEach((facet, count, oldest) -> waiting[0] += count);
+                    return waiting[0];
+                })
+                .reduce(0L, Long::sum);
+    }
+
+    private static void keep(PriorityQueue<FacetLoad> most, FacetLoad load, int top) {
+        most.add(load);
+        if (most.size() > top) {
+            most.poll();
+        }
     }
 
     private Flux<Page> pages(FacetState.Standing where) {

@@ -40,6 +40,7 @@ final class PolicyApi {
                 .route("POST", "/api/queues/{name}/dead-letters/redrive", Router.Kind.GUARDED, this::redrive)
                 .route("POST", "/api/queues/{name}/dead-letters/drop", Router.Kind.GUARDED, this::drop)
                 .route("POST", "/api/queues/{name}/cancel", Router.Kind.GUARDED, this::cancel)
+                .route("GET", "/api/queues/{name}/load", Router.Kind.GUARDED, this::load)
                 .route("POST", "/api/queues/{name}/doctor", Router.Kind.GUARDED, this::doctor);
     }
 
@@ -243,6 +244,13 @@ final class PolicyApi {
                         return exchange.answer(200, shape);
                     });
         });
+    }
+
+    private Mono<Void> load(Exchange exchange) {
+        int top = exchange.number("top", 10, 1, 1_000);
+        return mill.queue(exchange.path("name"))
+                .load(top)
+                .flatMap(load -> exchange.answer(200, QueueShapes.load(load)));
     }
 
     private Mono<Void> doctor(Exchange exchange) {

@@ -3,8 +3,10 @@ package io.millrace.server;
 import io.millrace.json.EventCodec;
 import io.millrace.queue.Cap;
 import io.millrace.queue.DeadLetter;
+import io.millrace.queue.FacetLoad;
 import io.millrace.queue.FacetPolicy;
 import io.millrace.queue.PolicySettings;
+import io.millrace.queue.QueueLoad;
 import io.millrace.queue.Rate;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -64,6 +66,36 @@ public final class QueueShapes {
         shape.put("count", rate.count());
         shape.put("periodMs", rate.period().toMillis());
         shape.put("burst", rate.burst());
+        return shape;
+    }
+
+    /**
+     * {@code queue, facets, waiting, oldestAgeMs, noisiest[{facet, waiting, oldestAgeMs}], mostStarved[…], dwell{count, p50Ms, p99Ms}};
+     * {@code dwell} of what this process was handed out.
+     */
+    public static Map<String, @Nullable Object> load(QueueLoad load) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("queue", load.queue());
+        shape.put("facets", load.facets());
+        shape.put("waiting", load.waiting());
+        shape.put("oldestAgeMs", load.oldestAge().toMillis());
+        shape.put("noisiest", load.noisiest().stream().map(QueueShapes::facet).toList());
+        shape.put(
+                "mostStarved",
+                load.mostStarved().stream().map(QueueShapes::facet).toList());
+        Map<String, Object> dwell = new LinkedHashMap<>();
+        dwell.put("count", load.dwell().count());
+        dwell.put("p50Ms", load.dwell().percentile(0.5).toMillis());
+        dwell.put("p99Ms", load.dwell().percentile(0.99).toMillis());
+        shape.put("dwell", dwell);
+        return shape;
+    }
+
+    private static Map<String, @Nullable Object> facet(FacetLoad facet) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("facet", facet.facet());
+        shape.put("waiting", facet.waiting());
+        shape.put("oldestAgeMs", facet.oldestAge().toMillis());
         return shape;
     }
 
