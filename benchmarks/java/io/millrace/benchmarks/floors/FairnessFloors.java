@@ -107,25 +107,23 @@ public final class FairnessFloors {
                     facets == 100 ? "240" : "320");
             row("its id, while duplicates are recognised", (filled - withoutIds) / (double) messages, "–");
             long leasedFrom = used();
-            List<Object> held = new ArrayList<>();
-            held.addAll(queue.receiveBatches(LeaseOptions.builder()
+            queue.receiveBatches(LeaseOptions.builder()
                             .batchSize(100)
                             .lease(Duration.ofHours(1))
                             .build())
                     .take(messages / 200)
                     .collectList()
-                    .block());
+                    .block();
             row("more when in flight, 100 a lease", (used() - leasedFrom) / (messages / 2.0), "–");
             long singleFrom = used();
-            held.addAll(queue.receive(
-                            LeaseOptions.builder().lease(Duration.ofHours(1)).build())
+            queue.receive(LeaseOptions.builder().lease(Duration.ofHours(1)).build())
                     .take(messages / 2)
                     .collectList()
-                    .block());
+                    .block();
             row("more when in flight, a lease each", (used() - singleFrom) / (messages / 2.0), "–");
             row("in flight, in all", (used() - before) / (double) messages, "300");
             queue.destroy().block();
-            row("left when it is destroyed, in all", used() - before, "about 0");
+            row("left when it is destroyed, in all", (double) (used() - before), "about 0");
         }
     }
 

@@ -57,8 +57,18 @@ final class Library implements AutoCloseable {
                 .withData(FILL);
     }
 
+    /** Made beforehand: events are the user's. */
+    private static List<Event> events(int count, int facets) {
+        List<Event> events = new ArrayList<>(count);
+        for (int i = 0; i < count; i++) {
+            events.add(event(i, facets));
+        }
+        return events;
+    }
+
     Measured deliver(int concurrency, int calls, int facets) {
         long[] nanos = new long[calls];
+        List<Event> events = events(calls, facets);
         return measure(
                 calls,
                 nanos,
@@ -66,7 +76,7 @@ final class Library implements AutoCloseable {
                         .flatMap(
                                 i -> {
                                     long from = System.nanoTime();
-                                    return mill.deliver(event(i, facets))
+                                    return mill.deliver(events.get(i))
                                             .doOnNext(done -> nanos[i] = System.nanoTime() - from);
                                 },
                                 concurrency)
@@ -75,19 +85,16 @@ final class Library implements AutoCloseable {
 
     Measured deliverAll(int concurrency, int batch, int calls, int facets) {
         long[] nanos = new long[calls / batch];
+        List<Event> events = events(calls, facets);
         return measure(
                 calls,
                 nanos,
                 () -> Flux.range(0, calls / batch)
                         .flatMap(
                                 b -> {
-                                    List<Event> events = new ArrayList<>(batch);
-                                    for (int i = 0; i < batch; i++) {
-                                        events.add(event((long) b * batch + i, facets));
-                                    }
                                     long from = System.nanoTime();
                                     return mill.queues()
-                                            .deliverAll(events)
+                                            .deliverAll(events.subList(b * batch, (b + 1) * batch))
                                             .doOnNext(done -> nanos[b] = System.nanoTime() - from);
                                 },
                                 concurrency)

@@ -59,8 +59,12 @@ public final class QueueFloors {
             String name = "deliver, " + size[0] + " callers";
             limit(name, 1, size[1], size[2], 1, deliverCommand(1));
             library.prepare();
-            measured(name, library.deliver(size[0], size[2], 1));
+            measured(name, library.deliver(size[0], size[2], size[0] == 1 ? 1 : 100));
         }
+        String same = "deliver, 64 callers, all of one facet";
+        limit(same, 1, 64, 150_000, 1, deliverCommand(1));
+        library.prepare();
+        measured(same, library.deliver(64, 150_000, 1));
         String name = "deliver 100 at a time, 4 callers";
         limit(name, 1, 4, 2_000, 100, deliverCommand(100));
         library.prepare();

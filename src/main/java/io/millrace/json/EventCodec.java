@@ -72,18 +72,14 @@ public final class EventCodec {
         if (at == null) {
             out.ascii("{\"environment\":");
         } else {
-            out.ascii(BEGIN).ascii(Long.toString(at.toEpochMilli())).ascii(ENVIRONMENT);
+            out.ascii(BEGIN).digits(at.toEpochMilli()).ascii(ENVIRONMENT);
         }
         out.string(event.environment())
                 .ascii(TYPE)
                 .string(event.type())
                 .ascii(NAME)
                 .string(event.name());
-        out.ascii(ID)
-                .string(event.id())
-                .ascii(TIME)
-                .ascii(Times.text(event.time()))
-                .ascii("\"");
+        out.ascii(ID).string(event.id()).ascii(TIME).time(event.time()).ascii("\"");
         Object data = event.data();
         if (data != null) {
             out.ascii(DATA).value(data);

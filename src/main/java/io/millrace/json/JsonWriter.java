@@ -3,6 +3,8 @@ package io.millrace.json;
 import io.millrace.MalformedEventException;
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.time.Instant;
+import java.time.temporal.ChronoField;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
@@ -65,6 +67,35 @@ final class JsonWriter {
             buffer[size + i] = (byte) text.charAt(i);
         }
         size += length;
+        return this;
+    }
+
+    /** A number that is not negative. */
+    JsonWriter digits(long number) {
+        int length = 1;
+        for (long rest = number; rest >= 10; rest /= 10) {
+            length++;
+        }
+        room(length);
+        long rest = number;
+        for (int i = size + length - 1; i >= size; i--) {
+            buffer[i] = (byte) ('0' + rest % 10);
+            rest /= 10;
+        }
+        size += length;
+        return this;
+    }
+
+    /** A time as {@link Times#text} has it. */
+    JsonWriter time(Instant time) {
+        int ms = time.get(ChronoField.MILLI_OF_SECOND);
+        ascii(Times.second(time));
+        room(5);
+        buffer[size++] = '.';
+        buffer[size++] = (byte) ('0' + ms / 100);
+        buffer[size++] = (byte) ('0' + ms / 10 % 10);
+        buffer[size++] = (byte) ('0' + ms % 10);
+        buffer[size++] = 'Z';
         return this;
     }
 

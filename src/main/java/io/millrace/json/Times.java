@@ -3,6 +3,7 @@ package io.millrace.json;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
+import java.time.temporal.ChronoField;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,17 @@ final class Times {
 
     /** With milliseconds, always {@value #LENGTH} characters for years from 0 to 9999. */
     static String text(Instant time) {
+        int ms = time.get(ChronoField.MILLI_OF_SECOND);
+        return second(time)
+                + '.'
+                + (char) ('0' + ms / 100)
+                + (char) ('0' + ms / 10 % 10)
+                + (char) ('0' + ms % 10)
+                + 'Z';
+    }
+
+    /** The text of its whole second, up to the dot. */
+    static String second(Instant time) {
         long seconds = time.getEpochSecond();
         Second known = last;
         if (known.epochSecond() != seconds) {
@@ -30,13 +42,7 @@ final class Times {
             known = new Second(seconds, second.length() == 16 ? second + ":00" : second); // the JDK leaves out :00
             last = known;
         }
-        int ms = time.getNano() / 1_000_000;
-        return known.text()
-                + '.'
-                + (char) ('0' + ms / 100)
-                + (char) ('0' + ms / 10 % 10)
-                + (char) ('0' + ms % 10)
-                + 'Z';
+        return known.text();
     }
 
     /**

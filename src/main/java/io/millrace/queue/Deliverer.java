@@ -62,8 +62,8 @@ final class Deliverer {
 
     /** A batch in one round trip, with the outcome of each event in its place. */
     Mono<List<Outcome<Delivered>>> deliverBatch(List<Event> events) {
-        OutgoingBatch batch = new OutgoingBatch(
-                events, redis.keys(), Instant.ofEpochMilli(redis.clock().millis()), settings.maxEventBytes());
+        OutgoingBatch batch =
+                new OutgoingBatch(events, Instant.ofEpochMilli(redis.clock().millis()), settings.maxEventBytes());
         return redis.isCluster() ? deliverToCluster(batch) : deliverChecked(batch, 0);
     }
 

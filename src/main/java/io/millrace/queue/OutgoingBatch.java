@@ -5,7 +5,6 @@ import io.millrace.MalformedEventException;
 import io.millrace.MillraceException;
 import io.millrace.json.EventCodec;
 import io.millrace.redis.GroupCommit.Outcome;
-import io.millrace.redis.Keys;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -21,9 +20,9 @@ final class OutgoingBatch {
     private static final byte[] NOTHING = {};
 
     private final List<Event> events;
-    private final Keys keys;
     private final String[] topics;
     private final byte[][] elements;
+    private final byte[][] channels;
     private final @Nullable Throwable[] failures;
     private final List<List<String>> queues;
     private final @Nullable List<String>[] duplicates;
@@ -72,11 +71,11 @@ final class OutgoingBatch {
 
     /** An event that cannot be written fails alone. */
     @SuppressWarnings({"unchecked", "rawtypes"})
-    OutgoingBatch(List<Event> events, Keys keys, Instant now, int maxEventBytes) {
+    OutgoingBatch(List<Event> events, Instant now, int maxEventBytes) {
         this.events = events;
-        this.keys = keys;
         this.topics = new String[events.size()];
         this.elements = new byte[events.size()][];
+        this.channels = new byte[events.size()][];
         this.failures = new Throwable[events.size()];
         this.queues = new ArrayList<>(events.size());
         this.duplicates = new List[events.size()];
@@ -101,6 +100,7 @@ final class OutgoingBatch {
             if (failures[i] == null) {
                 Registry.Matching matching = routes.matching(topics[i]);
                 queues.set(i, matching.queues());
+                channels[i] = matching.channel();
                 for (Registry.Route route : matching.routes()) {
                     parts.computeIfAbsent(route.unit(), unit -> new Part(route)).add(i);
                 }
@@ -122,7 +122,7 @@ final class OutgoingBatch {
     }
 
     byte[] channel(int i) {
-        return keys.topicChannel(topics[i]);
+        return channels[i];
     }
 
     boolean failed(int i) {

@@ -3,6 +3,7 @@ package io.millrace.queue;
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
 import io.millrace.MillraceException;
+import io.millrace.redis.Keys;
 import io.millrace.redis.LuaScript;
 import io.millrace.redis.PubSub;
 import io.millrace.redis.Redis;
@@ -58,12 +59,19 @@ final class Registry {
     /** A queue and its compiled pattern. */
     record Route(Registration registration, Pattern pattern, Unit unit) {}
 
-    /** The queues that want one topic. */
-    record Matching(List<Route> routes, List<String> queues) {}
+    /**
+     * What is known of one topic.
+     *
+     * @param routes to the queues that want it
+     * @param queues their names
+     * @param channel it is published on
+     */
+    record Matching(List<Route> routes, List<String> queues, byte[] channel) {}
 
     /** All routes at one version. */
     static final class Routes {
 
+        private final Keys keys;
         private final byte[] version;
         private final List<Route> all;
         private final long loadedNanos;
@@ -71,7 +79,8 @@ final class Registry {
         private final ConcurrentMap<String, Matching> remembered = new ConcurrentHashMap<>();
         private final ConcurrentMap<String, Long> maintained = new ConcurrentHashMap<>();
 
-        Routes(byte[] version, List<Route> all, long loadedNanos) {
+        Routes(Keys keys, byte[] version, List<Route> all, long loadedNanos) {
+            this.keys = keys;
             this.version = version;
             this.all = all;
             this.loadedNanos = loadedNanos;
@@ -117,7 +126,8 @@ final class Registry {
             }
             Matching result = new Matching(
                     List.copyOf(matching),
-                    matching.stream().map(route -> route.registration().queue()).toList());
+                    matching.stream().map(route -> route.registration().queue()).toList(),
+                    keys.topicChannel(topic));
             if (topic.length() <= LONGEST_REMEMBERED) {
                 remembered.put(topic, result);
             }
@@ -241,7 +251,7 @@ final class Registry {
             }
         }
         all.sort(Comparator.comparing(route -> route.registration().queue()));
-        return new Routes(reply.bytes(1), List.copyOf(all), System.nanoTime());
+        return new Routes(redis.keys(), reply.bytes(1), List.copyOf(all), System.nanoTime());
     }
 
     private void followAnnouncements() {
