@@ -52,7 +52,7 @@ local function commit_fair(plan, sizes)
       end
     elseif info.origin == 'ring' or info.moved then
       if info.member then leave[#leave + 1] = info.member end
-      local member = string.format('%016d:', info.seq) .. facet
+      local member = string.format('%016d:', info.seq) .. facet -- not by %s, which ends at a zero byte
       enter[#enter + 1] = exact(info.key)
       enter[#enter + 1] = member
       place[#place + 1] = facet

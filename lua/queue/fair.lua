@@ -6,17 +6,45 @@
   A facet with messages stands in exactly one of: ring, fair, parked (paused, or at its cap), throttled (until a time).
   Cost of a message: 1; with cost "bytes" its KiB, with "time" the seconds it was in flight, both charged when they are known. ]]
 -- @include queue/ring.lua
-local CHUNK, ARRIVALS, VISITS = 64, 128, 512
+local CHUNK, ARRIVALS, VISITS, FEW = 64, 128, 512, 64
+local NOTHING = {}
+local texts = {} -- of numbers: facets of equal weight share their keys
 
-local function exact(number) return string.format('%.17g', number) end
+local function exact(number)
+  local text = texts[number]
+  if not text then
+    text = string.format('%.17g', number)
+    texts[number] = text
+  end
+  return text
+end
 
+-- What is set for the queue; and for all facets, if that is little, else nil: then it is looked up facet by facet.
 local function read_settings(unit)
-  local v = call('HMGET', unit .. 'policy', 'vt', 'seq', 'tat', 'pause', 'cap', 'each.cap', 'rate', 'each.rate', 'strict', 'cost',
-    'avg', 'track')
+  local v, own = {}, nil
+  if call('HLEN', unit .. 'policy') <= FEW then
+    own = {}
+    local all = call('HGETALL', unit .. 'policy')
+    for i = 1, #all, 2 do
+      local field = all[i]
+      if string.byte(field, 2) == 58 then -- ":"
+        local facet = string.sub(field, 3)
+        own[facet] = own[facet] or {}
+        own[facet][string.sub(field, 1, 1)] = all[i + 1]
+      else
+        v[field] = all[i + 1]
+      end
+    end
+  else
+    local names = {'vt', 'seq', 'tat', 'pause', 'cap', 'each.cap', 'rate', 'each.rate', 'strict', 'cost', 'avg', 'track'}
+    local values = call('HMGET', unit .. 'policy', unpack(names))
+    for i = 1, #names do v[names[i]] = values[i] end
+  end
   return {
-    vt = tonumber(v[1]) or 0, seq = tonumber(v[2]) or 0, tat = tonumber(v[3]) or 0, pause = v[4], cap = tonumber(v[5]),
-    each_cap = v[6], rate = v[7], each_rate = v[8], strict = v[9], cost = v[10], avg = tonumber(v[11]) or 0, track = v[12],
-  }
+    vt = tonumber(v.vt) or 0, seq = tonumber(v.seq) or 0, tat = tonumber(v.tat) or 0, pause = v.pause, cap = tonumber(v.cap),
+    each_cap = v['each.cap'], rate = v.rate, each_rate = v['each.rate'], strict = v.strict, cost = v.cost, avg = tonumber(v.avg) or 0,
+    track = v.track,
+  }, own
 end
 
 -- Messages a rate "<count>/<period ms>/<burst>" lets through now, by the generic cell rate algorithm; then how to count some.
@@ -30,19 +58,30 @@ end
 -- What is known of facets, and of the policies for them.
 local function look_up(plan, facets)
   if #facets == 0 then return end
-  local fields = {}
-  for i = 1, #facets do
-    for _, kind in ipairs({'w:', 'c:', 'r:', 'p:'}) do fields[#fields + 1] = kind .. facets[i] end
+  local s, v = plan.settings, nil
+  if not plan.own then
+    local fields = {}
+    for i = 1, #facets do
+      local at, facet = 4 * (i - 1), facets[i]
+      fields[at + 1], fields[at + 2], fields[at + 3], fields[at + 4] = 'w:' .. facet, 'c:' .. facet, 'r:' .. facet, 'p:' .. facet
+    end
+    v = call('HMGET', plan.unit .. 'policy', unpack(fields))
   end
-  local v = call('HMGET', plan.unit .. 'policy', unpack(fields))
-  local s = plan.settings
   for i = 1, #facets do
-    local at = 4 * (i - 1)
-    local weight = tonumber(v[at + 1]) or 1
-    local cap = s.strict and '1' or v[at + 2] or s.each_cap
-    plan.known[facets[i]] = {
-      facet = facets[i], weight = weight, paused = weight == 0 or v[at + 4], rate = v[at + 3] or s.each_rate,
-      cap = cap and tonumber(string.match(cap, '^%d+')), elastic = cap and string.sub(cap, -1) == 'e', quota = 0,
+    local own
+    if v then
+      local at = 4 * (i - 1)
+      own = {w = v[at + 1], c = v[at + 2], r = v[at + 3], p = v[at + 4]}
+    else
+      own = plan.own[facets[i]] or NOTHING
+    end
+    local weight = tonumber(own.w) or 1
+    local cap = s.strict and '1' or own.c or s.each_cap
+    plan.known[facets[i]] = { -- all fields at once: a table that grows is made anew
+      facet = facets[i], weight = weight, paused = weight == 0 or own.p, rate = own.r or s.each_rate,
+      cap = cap and tonumber(string.match(cap, '^%d+')), elastic = cap and string.sub(cap, -1) == 'e', quota = 0, opened = false,
+      left = 0, have = 0, key = 0, first = 0, seq = 0, index = 0, moved = false, member = false, origin = false, limit = false,
+      stand = false,
     }
   end
 end
@@ -50,7 +89,7 @@ end
 -- A facet's first visit: how many of its messages may be handed out now.
 local function open(plan, info, over_cap)
   local unit, now = plan.unit, plan.now
-  info.opened, info.left, info.limit, info.stand = true, 0, nil, nil
+  info.opened, info.left, info.limit, info.stand = true, 0, false, false
   if info.paused then
     info.stand = 'parked'
     return
@@ -208,7 +247,7 @@ local function serve_elastic(plan, n)
   end
   plan.aside = {}
   for _, info in ipairs(plan.over) do
-    info.stand = nil
+    info.stand = false
     open(plan, info, true)
     info.left = math.max(0, info.left - info.quota) -- what it got in this call is still in its list
     if info.left > 0 then push(plan.heap, info) elseif not info.stand then stop(plan, info) end
@@ -222,10 +261,12 @@ end
 -- Plans the next n messages without changing anything.
 local function select_fair(unit, n, now, has_back)
   local plan = {
-    unit = unit, asked = n, now = now, has_back = has_back, settings = read_settings(unit), known = {}, heap = {}, turns = {}, served = {},
+    unit = unit, asked = n, now = now, has_back = has_back, known = {}, heap = {}, turns = {}, served = {},
     aside = {}, arrivals = {}, rank = 0, visits = 0, wait = -1,
   }
-  local s = plan.settings
+  local s
+  s, plan.own = read_settings(unit)
+  plan.settings = s
   if s.pause then return plan end
   if s.cap then n = math.min(n, s.cap - call('ZCARD', unit .. 'busy')) end
   if s.rate then
