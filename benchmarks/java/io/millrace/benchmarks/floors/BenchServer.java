@@ -10,6 +10,7 @@ import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -43,7 +44,9 @@ final class BenchServer implements AutoCloseable {
                 "",
                 "--appendonly",
                 "no"));
-        admin = Redis.open(RedisSettings.of(uri()));
+        admin = Redis.open(RedisSettings.builder(uri())
+                .commandTimeout(Duration.ofSeconds(30)) // freeing millions of messages takes its time
+                .build());
         for (int i = 0; ; i++) {
             try {
                 admin.call("PING").block();

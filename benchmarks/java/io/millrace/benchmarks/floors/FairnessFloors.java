@@ -8,14 +8,18 @@ import io.millrace.queue.FacetQueue;
 import io.millrace.queue.LeaseOptions;
 import io.millrace.queue.Policies;
 import io.millrace.queue.Rate;
+import io.millrace.redis.LuaSource;
 import io.millrace.redis.RedisSettings;
 import io.millrace.redis.Reply;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import reactor.core.publisher.Flux;
@@ -196,12 +200,35 @@ public final class FairnessFloors {
         System.out.println("doctor: "
                 + queue.doctor().block(Duration.ofMinutes(5)).findings().size() + " findings");
         queue.destroy().block(Duration.ofMinutes(5));
+        Map<String, String> scripts = new HashMap<>();
+        for (String name : List.of(
+                "deliver",
+                "pull",
+                "ack",
+                "return",
+                "extend",
+                "peek",
+                "facets",
+                "inflight",
+                "dead",
+                "doctor",
+                "destroy",
+                "policy")) {
+            String path = "queue/" + name + ".lua";
+            scripts.put("EVALSHA " + server.load(LuaSource.load(path).text()), path);
+        }
         System.out.println("slowest commands with 100,000 facets and 1 M messages (floor: 5 ms):");
         Reply log = Reply.of(server.admin().call("SLOWLOG", "GET", "1000").block());
         long worst = 0;
+        Map<String, Long> longest = new TreeMap<>();
         for (int i = 0; i < log.size(); i++) {
+            Reply words = log.list(i).list(3);
+            String command = words.text(0) + " " + (words.size() > 1 ? words.text(1) : "");
+            longest.merge(scripts.getOrDefault(command, command), log.list(i).number(2), Math::max);
             worst = Math.max(worst, log.list(i).number(2));
         }
+        longest.forEach(
+                (command, micros) -> System.out.printf(Locale.ROOT, "- %s: %.2f ms%n", command, micros / 1000.0));
         System.out.printf(
                 Locale.ROOT,
                 "%d of them took more than 1 ms, the longest %.2f ms; keys before %d, after it was destroyed %d%n",

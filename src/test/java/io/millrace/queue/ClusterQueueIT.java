@@ -13,6 +13,7 @@ import io.millrace.testing.RedisClusterFixture;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -87,6 +88,54 @@ class ClusterQueueIT {
         assertThat(rig.inFlight()).isEqualTo(1);
         assertThat(rig.queue.destroy().block(SOON)).isEqualTo(1);
         assertThat(rig.facets()).isEmpty();
+    }
+
+    @Test
+    @DisplayName("P14 weights, caps, delays, limits, dead letters and groups of queues")
+    void policies() {
+        Policies policies = rig.queue.policies();
+        policies.weight("a", 2)
+                .then(policies.capEach(Cap.of(4)))
+                .then(policies.pause("c"))
+                .block(SOON);
+        rig.fill("a", 6);
+        rig.fill("b", 6);
+        rig.fill("c", 1);
+        List<Delivery> taken = rig.lease(9, LONG);
+        assertThat(taken.stream()
+                        .filter(one -> one.message().facet().equals("a"))
+                        .count())
+                .isEqualTo(4);
+        assertThat(taken).hasSize(8);
+        taken.get(0).bury("bad").block(SOON);
+        assertThat(rig.queue.redriveAll().block(SOON)).isEqualTo(1);
+        assertThat(rig.lease(9, LONG)).hasSize(1);
+        assertThat(rig.queue.load(2).block(SOON).facets()).isEqualTo(3);
+
+        Delivered kept = rig.mill
+                .queues()
+                .deliverAfter(event("d", "later"), Duration.ofHours(1))
+                .block(SOON);
+        assertThat(kept.queues()).containsExactly("q");
+        assertThat(rig.queue.cancel("later").block(SOON)).isTrue();
+
+        rig.mill
+                .queues()
+                .register("limited", ".*", Admission.of(1, Admission.Overflow.REJECT))
+                .block(SOON);
+        rig.deliver("e", "e1");
+        Delivered partly = rig.mill.deliver(event("e", "e2")).block(SOON);
+        assertThat(partly.refusedBy()).containsExactly("limited");
+        assertThat(partly.queues()).containsExactly("q");
+        assertThat(rig.mill
+                        .queues()
+                        .group(Map.of("q", 1, "limited", 1))
+                        .pull(9)
+                        .map(Message::id)
+                        .collectList()
+                        .block(SOON))
+                .contains("e1", "e2");
+        assertThat(rig.doctor().findings()).isEmpty();
     }
 
     @Test
