@@ -118,6 +118,11 @@ final class DeliverCommand extends Action {
                                 ? queues.deliverAt(event, at).block()
                                 : queues.deliver(event).block());
         session.console().data(Shapes.delivered(delivered));
+        delivered
+                .refusedBy()
+                .forEach(queue -> session.console()
+                        .say("queue \"" + queue + "\" refused it: as many messages of \"" + environment
+                                + "\" wait there as its limit allows"));
         return delivered.refusedBy().isEmpty() ? Main.DONE : Main.PARTLY;
     }
 

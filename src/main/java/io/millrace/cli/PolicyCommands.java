@@ -77,6 +77,7 @@ final class PolicyCommands {
                 index = "1..*",
                 arity = "1..2",
                 paramLabel = "[FACET] N",
+                hideParamSyntax = true,
                 description = "The limit, for one facet or the whole queue; none takes it away.")
         List<String> words;
 

@@ -54,7 +54,9 @@ import picocli.CommandLine.Spec;
             "  millrace queue register searches '.*:page:.*google.*'",
             "  millrace queue list",
             "  millrace queue pull searches -n 10 --lease 30s",
-            "  millrace queue ack searches 30000.20.1790000000000-0"
+            "  millrace queue ack searches 30000.20.1790000000000-0",
+            "  millrace queue weight searches env-1 2.5",
+            "  millrace queue dead-letters redrive searches --all"
         })
 final class QueueCommand implements Runnable {
 
