@@ -110,6 +110,7 @@ local function open(plan, info, over_cap)
   local left = info.have
   if info.cap and not over_cap then
     local room = info.cap - call('ZLEXCOUNT', unit .. 'busy', '[' .. facet_prefix(info.facet), back_end(info.facet))
+    if plan.for_good and room > 0 then room = left end -- it fills no cap, so no end of a lease would bring the facet back
     if room < left then left, info.limit = math.max(0, room), 'cap' end
   end
   if info.rate then
@@ -258,17 +259,20 @@ local function serve_elastic(plan, n)
   end
 end
 
--- Plans the next n messages without changing anything.
-local function select_fair(unit, n, now, has_back)
+-- Plans the next n messages without changing anything. for_good: they will not be in flight.
+local function select_fair(unit, n, now, has_back, for_good)
   local plan = {
-    unit = unit, asked = n, now = now, has_back = has_back, known = {}, heap = {}, turns = {}, served = {},
+    unit = unit, asked = n, now = now, has_back = has_back, for_good = for_good, known = {}, heap = {}, turns = {}, served = {},
     aside = {}, arrivals = {}, rank = 0, visits = 0, wait = -1,
   }
   local s
   s, plan.own = read_settings(unit)
   plan.settings = s
   if s.pause then return plan end
-  if s.cap then n = math.min(n, s.cap - call('ZCARD', unit .. 'busy')) end
+  if s.cap then
+    local room = s.cap - call('ZCARD', unit .. 'busy')
+    if not for_good or room <= 0 then n = math.min(n, room) end
+  end
   if s.rate then
     local may
     may, plan.base, plan.interval, plan.slack = bucket(s.rate, s.tat, now)

@@ -10,7 +10,7 @@ local unit, n = KEYS[1], tonumber(ARGV[1])
 local has_back = call('EXISTS', unit .. 'back') == 1
 local visited, turns, quota
 if call('EXISTS', unit .. 'policy') == 1 then
-  local fair = select_fair(unit, n, now_ms(), has_back)
+  local fair = select_fair(unit, n, now_ms(), has_back, true)
   visited, turns, quota = {}, fair.turns, {}
   for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
 else

@@ -112,7 +112,7 @@ local function serve_fair(has_back)
   -- @include queue/fair-commit.lua
   local now = now_ms()
   local more = release_due(unit, now)
-  fair = select_fair(unit, n, now, has_back)
+  fair = select_fair(unit, n, now, has_back, mode == 'take')
   local visited, quota, sizes = {}, {}, {}
   for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
   local got = collect(visited, quota, fair.turns, has_back)

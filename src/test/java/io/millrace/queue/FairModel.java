@@ -146,7 +146,7 @@ final class FairModel {
     /** The next messages; each has its attempt counted. */
     List<Item> take(int n, boolean lease) {
         List<Item> taken = new ArrayList<>();
-        int wanted = cap > 0 ? Math.min(n, cap - leased.size()) : n;
+        int wanted = cap > 0 && (lease || cap <= leased.size()) ? Math.min(n, cap - leased.size()) : n;
         if (paused || wanted <= 0) {
             return taken;
         }
@@ -168,7 +168,7 @@ final class FairModel {
         while (taken.size() < wanted && !heap.isEmpty()) {
             Facet facet = heap.poll();
             if (!facet.opened) {
-                open(facet);
+                open(facet, lease);
             }
             if (facet.left > 0) {
                 taken.add(hand(facet, lease));
@@ -189,12 +189,15 @@ final class FairModel {
         return taken;
     }
 
-    private void open(Facet facet) {
+    private void open(Facet facet, boolean lease) {
         facet.opened = true;
         facet.quota = 0;
         facet.have = facet.size();
         int most = facet.cap > 0 ? facet.cap : capEach;
         int room = most > 0 ? Math.max(0, most - facet.inFlight) : Integer.MAX_VALUE;
+        if (!lease && room > 0) {
+            room = Integer.MAX_VALUE; // what is taken for good is never in flight
+        }
         facet.left = facet.stopped() ? 0 : Math.min(facet.have, room);
     }
 

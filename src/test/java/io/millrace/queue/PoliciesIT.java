@@ -394,6 +394,37 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName(
+            "what is pulled for good is never in flight: a cap holds it back only while leases fill it, and nothing stays behind")
+    void capAndPullsForGood() {
+        fill("a", 9);
+        policies.cap("a", Cap.of(2)).block(SOON);
+        assertThat(rig.pullIds(3)).hasSize(3);
+        assertThat(rig.pullIds(1)).containsExactly("a-3");
+
+        List<Delivery> held = rig.lease(5, LONG);
+        assertThat(held).hasSize(2);
+        assertThat(rig.pullIds(1)).isEmpty();
+        assertThat(held.get(0).ack().block(SOON)).isTrue();
+        assertThat(rig.pullIds(9)).containsExactly("a-6", "a-7", "a-8");
+    }
+
+    private void run(Object... words) {
+        rig.mill
+                .redis()
+                .run(QueueScripts.POLICY, List.of(Leases.bytes(rig.key(""))), Insight.args(words))
+                .block(SOON);
+    }
+
+    private void fillFacets(int facets, int each) {
+        List<Event> events = new ArrayList<>();
+        for (int i = 0; i < facets * each; i++) {
+            events.add(QueueRig.event("f" + i / each, "m" + i));
+        }
+        rig.mill.queues().deliverAll(events).block(SOON);
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
