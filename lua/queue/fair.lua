@@ -286,6 +286,8 @@ local function select_fair(unit, n, now, has_back, for_good)
     if #plan.turns < n and plan.visits < VISITS and s.track then serve_elastic(plan, n) end
     plan.more = #plan.turns < n and (plan.visits >= VISITS or #plan.arrivals == ARRIVALS)
   end
-  if plan.limited then plan.wait = math.max(0, math.ceil(plan.base + #plan.turns * plan.interval - plan.slack) - now) end
+  if plan.limited and #plan.turns >= n then
+    plan.wait = math.max(0, math.ceil(plan.base + #plan.turns * plan.interval - plan.slack) - now)
+  end
   return plan
 end

@@ -425,6 +425,17 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("P10 an idle reader of a queue with a rate does not spin")
+    void idleUnderRate() {
+        policies.rate(Rate.perSecond(100)).block(SOON);
+        long before = calls();
+
+        rig.queue.receive(LONG).take(Duration.ofMillis(500)).blockLast(SOON);
+
+        assertThat(calls() - before).isLessThan(12);
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
