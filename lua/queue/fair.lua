@@ -51,6 +51,7 @@ end
 local function bucket(spec, tat, now)
   local count, period, burst = string.match(spec, '^(%d+)/(%d+)/(%d+)$')
   local interval = period / count
+  if tat > now + burst * interval + 1000 then tat = now end -- of a slower rate that was; a clock may step back by less
   local base = math.max(tat, now)
   return math.floor((now + burst * interval - base) / interval + 1e-6), base, interval, (burst - 1) * interval
 end

@@ -436,6 +436,22 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("a rate that was slow keeps nobody waiting any longer when it is made fast")
+    void fasterRate() {
+        policies.rate(new Rate(1, Duration.ofDays(1), 1))
+                .then(policies.rate("a", new Rate(1, Duration.ofDays(1), 1)))
+                .block(SOON);
+        fill("a", 3);
+        assertThat(rig.lease(3, LONG)).hasSize(1);
+
+        policies.rate(Rate.perSecond(100))
+                .then(policies.rate("a", Rate.perSecond(100)))
+                .block(SOON);
+
+        assertThat(rig.queue.receive(LONG).take(2).collectList().block(SOON)).hasSize(2);
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
