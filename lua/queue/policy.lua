@@ -3,11 +3,12 @@
                                                                          "<namespace>:queue:{<name>/<partition>}:"
   ARGV[1]  "set": ARGV[2] the facet it is for when ARGV[3] is "1"; ARGV[4..] pairs: field of policy, value or "" to take it away
            "track": begins to count what is in flight; ARGV[2] lease profile, or "" to begin with, ARGV[3] entry id to go on behind or "-"
-           "release": up to 500 facets that are parked or throttled stand for their turn again, to be judged anew
+           "release": facets that are parked or throttled stand for their turn again, to be judged anew; ARGV[2] which of both,
+           ARGV[3] cursor, about 500 a call
            "show": ARGV[2] cursor
   Returns  set: {"OK"}. track: {"OK", profile, ...} to go on with, or {"OK", entry id to go on behind or ""}.
-           release: {"OK", how many}. show: {"OK", cursor, field, value, ...}
-  Twice    a repeated call changes nothing. Cost: set 7 calls, track 1 for 20 leases and their size, release 3, show O(500). ]]
+           release: {"OK", cursor}. show: {"OK", cursor, field, value, ...}
+  Twice    a repeated call changes nothing. Cost: set 7 calls, track 1 for 20 leases and their size, release and show O(500). ]]
 -- @include queue/track.lua
 local unit, what, policy = KEYS[1], ARGV[1], KEYS[1] .. 'policy'
 
@@ -63,17 +64,14 @@ if what == 'track' then
 end
 
 if what == 'release' then
+  local page = call('ZSCAN', unit .. ARGV[2], ARGV[3], 'COUNT', 500) -- what is parked again meanwhile is not met for ever
   local released = 0
-  for _, part in ipairs({'parked', 'throttled'}) do
-    local facets = call('ZRANGE', unit .. part, 0, 249)
-    released = released + #facets
-    if #facets > 0 then
-      call('ZREM', unit .. part, unpack(facets))
-      call('RPUSH', unit .. 'ring', unpack(facets))
-    end
+  for i = 1, #page[2], 2 do
+    released = released + call('ZREM', unit .. ARGV[2], page[2][i])
+    call('RPUSH', unit .. 'ring', page[2][i])
   end
   if released > 0 then call('PUBLISH', unit .. 'wake', '!') end
-  return {'OK', released}
+  return {'OK', page[1]}
 end
 
 local page = call('HSCAN', policy, ARGV[2], 'COUNT', 500)

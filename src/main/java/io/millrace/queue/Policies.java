@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /**
@@ -24,11 +25,6 @@ public final class Policies {
 
     /** See {@link #MIN_WEIGHT}. */
     public static final double MAX_WEIGHT = 1000;
-
-    /** What is parked or throttled is judged anew in steps of this many. */
-    private static final int RELEASED_AT_ONCE = 500;
-
-    private static final int MAX_RELEASES = 10_000;
 
     private final Redis redis;
     private final Unit unit;
@@ -177,9 +173,10 @@ public final class Policies {
     }
 
     private Mono<Void> releaseAll() {
-        return run("release")
-                .expand(reply -> reply.number(1) < RELEASED_AT_ONCE ? Mono.empty() : run("release"))
-                .take(MAX_RELEASES)
+        return Flux.just("throttled", "parked")
+                .concatMap(where -> run("release", where, "0")
+                        .expand(reply ->
+                                reply.text(1).equals("0") ? Mono.empty() : run("release", where, reply.text(1))))
                 .then();
     }
 

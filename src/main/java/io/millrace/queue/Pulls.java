@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
@@ -62,8 +63,15 @@ final class Pulls {
             }
             dwell.handedOut(messages, redis.clock().millis());
             boolean onlyOthers = messages.isEmpty() && reply.size() > 4;
-            return onlyOthers ? take(n) : Mono.just(messages);
+            boolean more = messages.size() < n && (onlyOthers || reply.number(1) == 0);
+            return more ? rest(messages, n - messages.size()) : Mono.just(messages);
         });
+    }
+
+    /** One look was not enough; what is taken already is handed out in any case. */
+    private Mono<List<Message>> rest(List<Message> taken, int n) {
+        return take(n).onErrorResume(error -> taken.isEmpty() ? Mono.error(error) : Mono.just(List.of()))
+                .map(rest -> Stream.concat(taken.stream(), rest.stream()).toList());
     }
 
     /** A lease for each message; leases of the same options are acknowledged along with it. */

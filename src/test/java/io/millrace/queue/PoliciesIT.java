@@ -452,6 +452,28 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("a change for each facet reaches all that stand aside, however many they are")
+    void manyReleased() {
+        policies.rateEach(new Rate(1, Duration.ofDays(1), 1)).block(SOON);
+        fillFacets(600, 2);
+        assertThat(rig.pullIds(1000)).hasSize(600);
+
+        policies.rateEach(Rate.UNLIMITED).block(SOON);
+
+        assertThat(rig.queue.receive(LONG).take(600).count().block(SOON)).isEqualTo(600);
+    }
+
+    @Test
+    @DisplayName("S3 any number of paused facets in front hide nobody behind them")
+    void manyPausedInFront() {
+        Flux.range(0, 300).concatMap(i -> policies.pause("f" + i)).blockLast(SOON);
+        fillFacets(300, 1);
+        rig.deliver("z", "z1");
+
+        assertThat(rig.pullIds(1)).containsExactly("z1");
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
