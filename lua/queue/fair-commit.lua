@@ -85,11 +85,12 @@ local function commit_fair(plan, sizes)
 end
 
 -- A queue whose policies are all gone is a plain one again as soon as nobody stands anywhere but in the ring.
-local function be_plain_again(unit)
-  local control = 0
-  for _, there in ipairs(call('HMGET', unit .. 'policy', 'vt', 'seq', 'tat', 'avg', 'track')) do
-    if there then control = control + 1 end
+local function be_plain_again(unit, now)
+  local control, fields = 0, call('HMGET', unit .. 'policy', 'vt', 'seq', 'tat', 'avg', 'track')
+  for i = 1, 5 do
+    if fields[i] then control = control + 1 end
   end
+  if fields[5] and now - fields[5] < 60000 then return end -- a policy that needs it may be about to come
   if call('HLEN', unit .. 'policy') > control then return end
   for _, part in ipairs({'fair', 'parked', 'throttled', 'busy'}) do
     if call('EXISTS', unit .. part) == 1 then return end

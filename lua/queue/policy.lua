@@ -26,6 +26,8 @@ end
 if what == 'set' then
   local changed = false
   for i = 4, #ARGV, 2 do
+    local needs_track = string.find(ARGV[i], '^c:') or string.find(' cap each.cap strict cost ', ' ' .. ARGV[i] .. ' ', 1, true)
+    if needs_track and call('HEXISTS', policy, 'track') == 1 then call('HSET', policy, 'track', '1') end
     if (call('HGET', policy, ARGV[i]) or '') ~= ARGV[i + 1] then
       changed = true
       if ARGV[i + 1] == '' then
@@ -45,7 +47,7 @@ end
 if what == 'track' then
   local reply = {'OK'}
   if ARGV[2] == '' then
-    call('HSET', policy, 'track', '1')
+    call('HSET', policy, 'track', now_ms()) -- it lasts until the policy is set that needs it
     local profiles = call('SMEMBERS', unit .. 'leases')
     for i = 1, #profiles do reply[i + 1] = profiles[i] end
     return reply

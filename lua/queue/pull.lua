@@ -124,7 +124,7 @@ local function serve_fair(has_back)
   fair.more = fair.more or (more and c < n)
   if ARGV[4] == '1' or c == 0 then
     forget_old(unit, now, fair.settings.vt)
-    be_plain_again(unit)
+    be_plain_again(unit, now)
   end
 end
 

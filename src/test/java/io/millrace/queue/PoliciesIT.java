@@ -474,6 +474,21 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("a queue does not become plain while a cap is being set: every lease is counted")
+    void plainWhileTracked() {
+        run("track", "", "-");
+        assertThat(rig.pullIds(1)).isEmpty();
+        run("set", "", "0", "each.cap", "1");
+        fill("a", 3);
+
+        List<Delivery> first = rig.lease(2, LONG);
+        assertThat(first).hasSize(1);
+        assertThat(rig.lease(2, LONG)).isEmpty();
+        assertThat(first.get(0).ack().block(SOON)).isTrue();
+        assertThat(rig.lease(2, LONG)).hasSize(1);
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
