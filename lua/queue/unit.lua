@@ -82,7 +82,8 @@ end
 local function hold_facet(unit, facet, member, due_ms)
   local waiting = call('EXISTS', unit .. 'f:' .. facet) == 1 or back_count(unit, facet) > 0
   call('ZADD', unit .. 'back', 0, member)
-  if waiting then call('ZADD', unit .. 'hold', due_ms, facet) else hold_until(unit, 'throttled', due_ms, facet) end
+  call('ZADD', unit .. 'hold', due_ms, facet) -- in any case: a change of policies puts it back on the ring
+  if not waiting then hold_until(unit, 'throttled', due_ms, facet) end
 end
 
 -- Attempt number and order of one element of an in-flight entry; a first lease takes its order from the entry and its place in it.

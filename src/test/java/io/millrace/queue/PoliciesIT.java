@@ -489,6 +489,19 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("strict order: what is held back stays so when another policy changes")
+    void strictHoldSurvives() {
+        policies.order(Order.STRICT).block(SOON);
+        fill("a", 1);
+        assertThat(rig.lease(1, LONG).get(0).nack(Duration.ofHours(1)).block(SOON))
+                .isTrue();
+
+        policies.weight("a", 2).then(policies.rateEach(Rate.perSecond(1000))).block(SOON);
+
+        assertThat(rig.lease(1, LONG)).isEmpty();
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
