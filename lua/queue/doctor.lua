@@ -63,6 +63,9 @@ if what == 'busy' then
     local profile, id = string.match(page[2][i], '/(%d+%.%d+)/(%d+%-%d+)%.%d+$')
     if not id or #call('XRANGE', unit .. 'l:' .. profile, id, id) == 0 then
       call('ZREM', unit .. 'busy', page[2][i])
+      local colon = string.find(page[2][i], ':', 1, true)
+      local facet = string.sub(page[2][i], colon + 1, colon + tonumber(string.sub(page[2][i], 1, colon - 1)))
+      if call('ZREM', unit .. 'parked', facet) == 1 then enter_ring(unit, facet) end -- no end of a lease will
       repaired = repaired + 1
     end
   end

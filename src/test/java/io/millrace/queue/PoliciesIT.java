@@ -502,6 +502,19 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("Q7 the doctor that forgets a lease which is not there lets its facet go on")
+    void doctorFreesFacet() {
+        policies.capEach(Cap.of(1)).block(SOON);
+        fill("a", 2);
+        Delivery lost = rig.lease(2, LONG).get(0);
+        rig.raw("XDEL", rig.key("l:" + LONG.profile()), lost.receipt().entry());
+        assertThat(rig.lease(1, LONG)).isEmpty();
+
+        assertThat(rig.doctor().findings()).hasSize(1);
+        assertThat(ids(rig.lease(1, LONG))).containsExactly("a-1");
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
