@@ -22,11 +22,13 @@ local tracked = call('EXISTS', unit .. 'busy') == 1
 local function retrack(old_profile, old_id, new_profile, new_id, list)
   -- @include queue/track.lua
   local gone, come = {}, {}
+  local seconds = call('HGET', unit .. 'policy', 'cost') == 'time' and (now - string.match(old_id, '^%d+')) / 1000
   for j = 2, #list, 2 do
     local facet = facet_of(list[j]) or ''
     gone[#gone + 1] = tracked_member(facet, old_profile, old_id, j / 2)
     come[#come + 1] = 0
     come[#come + 1] = tracked_member(facet, new_profile, new_id, j / 2)
+    if seconds then charge(unit, facet, seconds, 0) end
   end
   if call('ZREM', unit .. 'busy', unpack(gone)) > 0 then call('ZADD', unit .. 'busy', unpack(come)) end
 end

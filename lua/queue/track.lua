@@ -7,12 +7,12 @@ local function tracked_member(facet, profile, entry_id, place)
   return facet_prefix(facet) .. profile .. '/' .. entry_id .. '.' .. place
 end
 
--- What a message really cost is known when its lease ends.
+-- What a message really cost is known when its lease ends. With a count of 0 it goes on: that much is paid, and nothing learned.
 local function charge(unit, facet, seconds, count)
   local policy = unit .. 'policy'
   local v = call('HMGET', policy, 'avg', 'vt', 'w:' .. facet)
   local avg, vt, weight = tonumber(v[1]) or 0, tonumber(v[2]) or 0, tonumber(v[3]) or 1
-  call('HSET', policy, 'avg', string.format('%.17g', 0.9 * avg + 0.1 * seconds / count))
+  if count > 0 then call('HSET', policy, 'avg', string.format('%.17g', 0.9 * avg + 0.1 * seconds / count)) end
   if weight == 0 then return end
   local owed = (seconds - count * avg) / weight
   local member = call('HGET', unit .. 'place', facet)

@@ -515,6 +515,27 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("cost in time: a lease that was extended is paid from its beginning")
+    void timeOfExtended() {
+        policies.cost(Cost.TIME).block(SOON);
+        fill("quick", 100);
+        fill("slow", 100);
+        Map<String, Integer> counts = new HashMap<>();
+
+        for (int i = 0; i < 33; i++) {
+            Delivery one = rig.lease(1, LONG).get(0);
+            counts.merge(one.message().facet(), 1, Integer::sum);
+            boolean slow = one.message().facet().equals("slow");
+            Mono.delay(Duration.ofMillis(slow ? 50 : 5))
+                    .then(Mono.defer(() -> slow ? one.extend() : Mono.just(true)))
+                    .then(Mono.defer(one::ack))
+                    .block(SOON);
+        }
+
+        assertThat(counts.get("slow")).isBetween(2, 9);
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
