@@ -250,7 +250,7 @@ local function serve_elastic(plan, n)
   plan.aside = {}
   for _, info in ipairs(plan.over) do
     info.stand = false
-    open(plan, info, true)
+    open(plan, info, info.elastic) -- parked when it was elastic, it may have a cap that holds by now
     info.left = math.max(0, info.left - info.quota) -- what it got in this call is still in its list
     if info.left > 0 then push(plan.heap, info) elseif not info.stand then stop(plan, info) end
   end

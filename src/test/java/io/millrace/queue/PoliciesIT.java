@@ -536,6 +536,18 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("a cap that is elastic no more holds for the next pull")
+    void elasticNoMore() {
+        fill("a", 9);
+        policies.capEach(Cap.of(2).whileOthersWait()).block(SOON);
+        assertThat(rig.lease(4, LONG)).hasSize(4);
+
+        run("set", "", "0", "each.cap", "2"); // as the next pull may find it, before facets are judged anew
+
+        assertThat(rig.lease(4, LONG)).isEmpty();
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
