@@ -50,8 +50,7 @@ final class Deliverer {
     }
 
     Mono<Delivered> deliver(Event event) {
-        Mono<Delivered> delivering = commits.submit(event);
-        return registry.mayWait() ? delivering.flatMap(first -> waiting.forRoom(event, first)) : delivering;
+        return commits.submit(event).flatMap(first -> waiting.forRoom(event, first));
     }
 
     /** As {@link #deliverBatch}; where producers have to wait for room, those events wait. */

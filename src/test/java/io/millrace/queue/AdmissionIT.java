@@ -9,16 +9,19 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.millrace.Event;
 import io.millrace.queue.Admission.Overflow;
 import io.millrace.redis.RedisSettings;
+import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -156,6 +159,25 @@ class AdmissionIT {
             rig.mill.queues().register("q", ".*").block(SOON);
             assertThat(other.mill.deliver(event("a", "a2")).block(SOON).refusedBy())
                     .isEmpty();
+        }
+    }
+
+    @Test
+    @DisplayName("wait: a producer that does not know of the limit yet waits too")
+    void waitingUnknown(RedisServer server) {
+        try (QueueRig other = QueueRig.joining(
+                RedisSettings.builder(server.uri()).namespace(rig.namespace).build(), QueueSettings.defaults())) {
+            other.deliver("a", "a1");
+            limit(1, Overflow.WAIT);
+
+            Delivered second = Mono.zip(
+                            other.mill.deliver(event("a", "a2")),
+                            Mono.delay(Duration.ofMillis(200)).then(rig.queue.pull()))
+                    .block(SOON)
+                    .getT1();
+
+            assertThat(second.refusedBy()).isEmpty();
+            assertThat(second.queues()).containsExactly("q");
         }
     }
 
