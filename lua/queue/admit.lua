@@ -12,7 +12,7 @@
             the message that made room. Nothing is said of what just went in.
   Errors    none of its own; when memory is full the server refuses before anything is enqueued.
   Twice     a repeated call finds the ids and enqueues nothing; what was refused is tried again. The events are published again,
-            except those that all their queues refuse.
+            except those that a queue refuses and no queue newly takes.
   Clock     TIME, on maintenance calls.
   Cost      7 calls an event and queue; "newest" reads what the facet has waiting, up to its limit. ]]
 -- @include queue/unit.lua
@@ -24,7 +24,7 @@ if ARGV[1] ~= '-' then
 end
 local window, events = tonumber(ARGV[2]), tonumber(ARGV[3])
 local arg = 4 + 4 * events
-local reply, wanted, refused = {'OK'}, {}, {}
+local reply, taken, refused = {'OK'}, {}, {}
 
 local function say(word, queue, event, id)
   local at = #reply
@@ -61,19 +61,19 @@ local function make_room(queue, event, unit, facet, limit, how)
     return 'PLACED'
   end
   say('REFUSED', queue, event, '')
-  refused[event] = (refused[event] or 0) + 1
+  refused[event] = true
   return 'REFUSED'
 end
 
 local function admit(queue, unit, event, limit, how)
   local element, id, facet = ARGV[1 + 4 * event], ARGV[2 + 4 * event], ARGV[3 + 4 * event]
-  wanted[event] = (wanted[event] or 0) + 1
   if call('SISMEMBER', unit .. 'ids', id) + call('SISMEMBER', unit .. 'ids.old', id) > 0 then
     return say('DUPLICATE', queue, event, '')
   end
   local own = limit > 0 and tonumber(call('HGET', unit .. 'policy', 'l:' .. facet)) or limit
   local word = own > 0 and make_room(queue, event, unit, facet, own, how) or 'JOIN'
   if word == 'REFUSED' then return end
+  taken[event] = true
   call('SADD', unit .. 'ids', id)
   if word == 'JOIN' then
     local had_none = call('EXISTS', unit .. 'f:' .. facet) == 0
@@ -93,7 +93,7 @@ for queue = 1, #KEYS - key do
 end
 for event = 1, events do
   local channel = ARGV[4 * event]
-  local unwelcome = refused[event] and refused[event] == wanted[event] -- whoever delivers it again publishes it again
+  local unwelcome = refused[event] and not taken[event] -- whoever delivers it again publishes it again
   if channel ~= '' and not unwelcome then call('PUBLISH', channel, ARGV[1 + 4 * event]) end
 end
 return reply

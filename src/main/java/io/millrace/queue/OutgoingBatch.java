@@ -157,12 +157,14 @@ final class OutgoingBatch {
         return admitted.computeIfAbsent(i, event -> new Admitted());
     }
 
-    /** Whether nobody has it, although queues matched: then live listeners do not hear of it either. */
+    /** Whether a queue refuses it and none newly has it: then live listeners do not hear of it either, or not again. */
     synchronized boolean unwelcome(int i) {
         Admitted of = admitted.get(i);
+        List<String> known = duplicates[i];
         return of != null
                 && !of.refusedBy.isEmpty()
-                && of.refusedBy.size() == queues.get(i).size();
+                && of.refusedBy.size() + (known == null ? 0 : known.size())
+                        == queues.get(i).size();
     }
 
     private Delivered delivered(int i) {

@@ -182,6 +182,30 @@ class AdmissionIT {
     }
 
     @Test
+    @DisplayName("wait: while one queue has no room listeners do not hear of each try")
+    void waitingIsQuiet() {
+        rig.mill.queues().register("full", ".*", Admission.of(1, Overflow.WAIT)).block(SOON);
+        rig.deliver("a", "a1");
+        List<String> heard = new CopyOnWriteArrayList<>();
+        Disposable listener = rig.mill.listen("*").subscribe(event -> heard.add(event.id()));
+        Eventually.await("listening", SOON, () -> {
+            rig.deliver("b" + heard.size() + System.nanoTime(), "probe");
+            return heard.contains("probe");
+        });
+
+        Mono.zip(
+                        rig.mill.deliver(event("a", "a2")),
+                        Mono.delay(Duration.ofSeconds(1))
+                                .then(rig.mill.queue("full").pull(50).then(Mono.just(true))))
+                .block(SOON);
+        rig.deliver("last", "last");
+        Eventually.await("the last one to be heard", SOON, () -> heard.contains("last"));
+        listener.dispose();
+
+        assertThat(heard.stream().filter("a2"::equals).count()).isBetween(1L, 2L);
+    }
+
+    @Test
     @DisplayName("limits out of range are refused and named")
     void refused() {
         assertThatThrownBy(() -> Admission.of(0, Overflow.REJECT)).hasMessageContaining("limit");
