@@ -46,6 +46,7 @@ end
 local function make_room(queue, event, unit, facet, limit, how)
   local list, element = unit .. 'f:' .. facet, ARGV[1 + 4 * event]
   if how == 'newest' then
+    limit = math.min(limit, 1000) -- a facet's own limit may be higher
     local topic, waiting = topic_of(element), call('LRANGE', list, 0, limit - 1)
     for i = 1, #waiting do
       if topic_of(waiting[i]) == topic then

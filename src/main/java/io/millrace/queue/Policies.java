@@ -130,7 +130,7 @@ public final class Policies {
     /**
      * How many messages the facet may have waiting, where its queue has {@link Admission} limits; 0: as many as it likes.
      *
-     * @param limit 0 to {@value Admission#MAX_LIMIT}; negative: what holds for each
+     * @param limit 0 to {@value Admission#MAX_LIMIT}, at most 1,000 hold with {@link Admission.Overflow#NEWEST}; negative: what holds for each
      */
     public Mono<Void> limitWaiting(String facet, int limit) {
         Check.between("limit", limit, -1, Admission.MAX_LIMIT);

@@ -206,6 +206,16 @@ class AdmissionIT {
     }
 
     @Test
+    @DisplayName("newest: a facet's own limit, too, is at most what one look goes through")
+    void newestOwnLimit() {
+        limit(2, Overflow.NEWEST);
+        rig.queue.policies().limitWaiting("a", 100_000).block(SOON);
+        rig.fill("a", 1_010);
+
+        assertThat(rig.waiting()).isEqualTo(1_000);
+    }
+
+    @Test
     @DisplayName("limits out of range are refused and named")
     void refused() {
         assertThatThrownBy(() -> Admission.of(0, Overflow.REJECT)).hasMessageContaining("limit");
