@@ -116,11 +116,13 @@ public final class Queues {
      * published to live listeners. {@link FacetQueue#cancel} takes it back. An event that no queue wants is not kept, which the answer
      * tells. Limits to what facets may have waiting do not concern it. After an error that says the outcome is not known, ask again.
      *
-     * @param when by the server's clock; the past is now
+     * @param when by the server's clock; the past is now, up to ten years ahead
      * @return which queues keep it; those that know its id already are among {@link Delivered#duplicateIn()}
      */
     public Mono<Delivered> deliverAt(Event event, Instant when) {
-        return delayed.deliver(event, Long.toString(when.toEpochMilli()));
+        Duration ahead = Duration.between(Instant.ofEpochMilli(redis.clock().millis()), when);
+        Check.between("delay", ahead.isNegative() ? Duration.ZERO : ahead, Duration.ZERO, DelayedDelivery.LONGEST);
+        return delayed.deliver(event, Long.toString(ahead.isNegative() ? 0 : when.toEpochMilli()));
     }
 
     /** As {@link #deliverAt}, so long from now. */

@@ -4,6 +4,7 @@ import static io.millrace.queue.QueueRig.LONG;
 import static io.millrace.queue.QueueRig.SOON;
 import static io.millrace.queue.QueueRig.event;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
@@ -57,6 +58,18 @@ class DelayedDeliveryIT {
         assertThat(got).containsExactly("first", "second", "third");
         assertThat(Duration.ofNanos(System.nanoTime() - began))
                 .isBetween(Duration.ofMillis(450), Duration.ofSeconds(4));
+    }
+
+    @Test
+    @DisplayName("a time that is too far ahead is refused, however far; one long past is now")
+    void outOfRange() {
+        for (Instant when : List.of(Instant.MAX, Instant.ofEpochMilli(10_000_000_000_000L))) {
+            assertThatThrownBy(() -> queues.deliverAt(event("a", "far"), when).block(SOON))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("delay");
+        }
+        queues.deliverAt(event("a", "old"), Instant.MIN).block(SOON);
+        assertThat(rig.next(LONG).message().id()).isEqualTo("old");
     }
 
     @Test
