@@ -39,12 +39,13 @@ final class RoomAwaiting {
         return first.refusedBy().isEmpty() ? Mono.just(first) : wanted(event, first, 0, System.nanoTime());
     }
 
-    /** The same for many. */
+    /** The same for many, whose producer waits for all of them together. */
     Mono<List<Outcome<Delivered>>> forRoom(List<Event> events, List<Outcome<Delivered>> outcomes) {
+        long began = System.nanoTime();
         return Flux.range(0, events.size())
                 .concatMap(i -> outcomes.get(i) instanceof Outcome.Done<Delivered> done
                                 && !done.value().refusedBy().isEmpty()
-                        ? forRoom(events.get(i), done.value())
+                        ? wanted(events.get(i), done.value(), 0, began)
                                 .<Outcome<Delivered>>map(Outcome.Done::new)
                                 .onErrorResume(error -> Mono.just(new Outcome.Failed<>(error)))
                         : Mono.just(outcomes.get(i)))
