@@ -1,6 +1,8 @@
 package io.millrace;
 
 import io.lettuce.core.AbstractRedisClient;
+import io.millrace.lock.Lock;
+import io.millrace.lock.LockKeys;
 import io.millrace.queue.Delivered;
 import io.millrace.queue.FacetQueue;
 import io.millrace.queue.LiveEvents;
@@ -10,6 +12,7 @@ import io.millrace.queue.Queues;
 import io.millrace.redis.Redis;
 import io.millrace.redis.RedisSettings;
 import io.millrace.redis.embedded.EmbeddedRedis;
+import io.millrace.stream.Streams;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReference;
 import org.reactivestreams.Publisher;
@@ -33,12 +36,14 @@ public final class Millrace implements AutoCloseable {
     private final Redis redis;
     private final Queues queues;
     private final LiveEvents live;
+    private final Streams streams;
     private final Mono<Void> alsoClose;
 
     private Millrace(Redis redis, QueueSettings settings, Mono<Void> alsoClose) {
         this.redis = redis;
         this.queues = new Queues(redis, settings);
         this.live = new LiveEvents(redis);
+        this.streams = new Streams(redis);
         this.alsoClose = alsoClose;
     }
 
@@ -129,6 +134,16 @@ public final class Millrace implements AutoCloseable {
     /** As {@link #listen}, with word of what is missing. */
     public Flux<LiveSignal> listenSignals(String pattern) {
         return live.signals(pattern);
+    }
+
+    /** Change streams of this namespace. */
+    public Streams streams() {
+        return streams;
+    }
+
+    /** A lock by name, held by one owner at a time wherever it runs; see {@link Lock#whileHeld}. */
+    public Lock lock(String name) {
+        return new Lock(redis, LockKeys.of(redis.keys(), name));
     }
 
     /** The Redis underneath, for parts that are built on it. */

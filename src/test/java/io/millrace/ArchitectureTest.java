@@ -89,6 +89,8 @@ class ArchitectureTest {
             "io.millrace.redis.PubSub",
             // The outermost start of a long-lived component, disposed of by Redis.close().
             "io.millrace.redis.ServerClock",
+            // A lock that was on its way to somebody who has gone is given back.
+            "io.millrace.lock.Lock",
             // close() of AutoCloseable: shutdown() is the same for those who want to wait.
             "io.millrace.Millrace");
 

@@ -1,0 +1,39 @@
+--[[ stream/trim.lua: removes what every registered consumer has committed; or, if told so, everything before an id.
+  KEYS[1]  log     STREAM                                              "<namespace>:stream:{<name>/<shard>}:log"
+  KEYS[2]  unit prefix; derived: consumers SET; trimmed STRING, the highest id removed
+  KEYS[3]  prefix of the offsets of consumers, to which their names are added
+  ARGV[1]  how many at most in one call      ARGV[2]  remove what comes before this id, whoever has not read it; or empty
+  Returns  {"OK", removed, up to which id may be removed or "", 1 when there is more to remove, ...}, then of each consumer
+           name, offset, for how many ms its first unread entry has been there; -1 if it has read all.
+  Flags    allow-oom
+  Clock    TIME.
+  Twice    a repeated call removes what is left to remove. Cost: O(removed), bounded by ARGV[1]. Only XTRIM MINID, never XDEL: both on
+           one stream have left it damaged (redis/redis#15815). ]]
+-- @include stream/ids.lua
+local call, log, unit = redis.call, KEYS[1], KEYS[2]
+local t = call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local names = call('SMEMBERS', unit .. 'consumers')
+table.sort(names)
+local consumers, least = {}, nil
+for i = 1, #names do
+  local offset = call('GET', KEYS[3] .. names[i]) or '0-0'
+  if not least or less(offset, least) then least = offset end
+  consumers[#consumers + 1] = names[i]
+  consumers[#consumers + 1] = offset
+  local unread = call('XRANGE', log, '(' .. offset, '+', 'COUNT', 1)[1]
+  consumers[#consumers + 1] = unread and math.max(0, now - string.match(unread[1], '^%d+')) or -1
+end
+local below = ARGV[2]
+if below == '' and least then below = next_id(least) end
+local removed, more = 0, 0
+local highest = below ~= '' and call('XREVRANGE', log, '(' .. below, '-', 'COUNT', 1)[1]
+if highest then
+  local trimmed = call('GET', unit .. 'trimmed')
+  if not trimmed or less(trimmed, highest[1]) then call('SET', unit .. 'trimmed', highest[1]) end
+  -- Whole nodes first, so that one call never removes more than it may; then what is left of them in the last one.
+  removed = call('XTRIM', log, 'MINID', '~', below, 'LIMIT', ARGV[1])
+  if removed == 0 then removed = call('XTRIM', log, 'MINID', '=', below) end
+  if #call('XRANGE', log, '-', '(' .. below, 'COUNT', 1) > 0 then more = 1 end
+end
+return {'OK', removed, below, more, unpack(consumers)}

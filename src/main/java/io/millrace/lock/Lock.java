@@ -1,0 +1,181 @@
+package io.millrace.lock;
+
+import io.millrace.MillraceException;
+import io.millrace.redis.Detached;
+import io.millrace.redis.PubSub;
+import io.millrace.redis.Redis;
+import io.millrace.redis.WakeUp;
+import java.time.Duration;
+import java.util.List;
+import java.util.UUID;
+import java.util.function.Function;
+import org.reactivestreams.Publisher;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
+
+/**
+ * A lock that one owner holds at a time, as long as it renews its lease.
+ *
+ * <pre>
+ *          free                      released · lease ended · fence raised
+ *  FREE ──────────▶ HELD (fence n) ─────────────────────────────────────────▶ FREE
+ *                    │    ▲
+ *                    └────┘ renewed every third of the lease, by the owner of fence n only
+ * </pre>
+ *
+ * A release wakes all who wait, over publish and subscribe; a message that gets lost costs {@link #POLL} at the most. Immutable and
+ * thread safe; every subscription is an owner of its own.
+ */
+public final class Lock {
+
+    /** 5 s. */
+    public static final Duration DEFAULT_LEASE = Duration.ofSeconds(5);
+
+    /** How often who waits looks by itself: 1 s. */
+    public static final Duration POLL = Duration.ofSeconds(1);
+
+    private static final Duration SHORTEST = Duration.ofMillis(100);
+    private static final Duration LONGEST = Duration.ofHours(1);
+    private static final Duration PAUSE = Duration.ofMillis(100);
+
+    private static final Logger log = LoggerFactory.getLogger(Lock.class);
+
+    private final Redis redis;
+    private final LockKeys keys;
+    private final Duration lease;
+
+    /** Has everything read that locks need, for somebody who makes them where nothing may block. */
+    public static void load() {
+        LockScripts.load();
+    }
+
+    /** A lock at these keys. */
+    public Lock(Redis redis, LockKeys keys) {
+        this(redis, keys, DEFAULT_LEASE);
+    }
+
+    private Lock(Redis redis, LockKeys keys, Duration lease) {
+        load();
+        this.redis = redis;
+        this.keys = keys;
+        this.lease = lease;
+    }
+
+    /**
+     * The same lock with another lease: how long it stays taken after its owner died.
+     *
+     * @param newLease 100 ms to 1 h
+     */
+    public Lock lease(Duration newLease) {
+        if (newLease.compareTo(SHORTEST) < 0 || newLease.compareTo(LONGEST) > 0) {
+            throw new IllegalArgumentException("lease must be " + SHORTEST + " to " + LONGEST + ", was " + newLease);
+        }
+        return new Lock(redis, keys, newLease);
+    }
+
+    /** Takes the lock if it is free now; empty if somebody holds it. Who takes it releases it. */
+    public Mono<Lease> tryAcquire() {
+        return Mono.defer(() -> {
+            String token = UUID.randomUUID().toString();
+            return attempt(token).flatMap(got -> got.held() ? Mono.just(leased(token, got)) : Mono.empty());
+        });
+    }
+
+    /** Waits for the lock, also through outages of Redis. A cancel gives it back if it was on its way. */
+    public Mono<Lease> acquire() {
+        return Mono.defer(() -> {
+            String token = UUID.randomUUID().toString();
+            WakeUp wake = new WakeUp(redis.worker());
+            Mono<Lease> waiting = Mono.using(
+                    () -> redis.pubSub().attach(keys.lock(), false, signal -> wake(signal, wake)),
+                    attached -> Mono.defer(() -> attemptOrWait(token, wake))
+                            .repeat()
+                            .next(),
+                    PubSub.Attachment::close);
+            return Detached.run(waiting.takeUntilOther(redis.closed()), Lock::giveBack);
+        });
+    }
+
+    /**
+     * Does something while holding the lock: waits for it, renews it, releases it at the end, whichever that is.
+     *
+     * @param work what to do; cancelled when the lock is lost
+     * @return what the work emits; fails with {@link LeaseLostException} when the lock is lost
+     */
+    public <T> Flux<T> whileHeld(Function<Lease, ? extends Publisher<T>> work) {
+        return whileHeld(Mono.never(), work);
+    }
+
+    /**
+     * As {@link #whileHeld(Function)}, for somebody who does not wait for ever.
+     *
+     * @param giveUp ends the waiting for the lock, and so everything, when it signals anything; once the lock is held it is not heard
+     */
+    public <T> Flux<T> whileHeld(Publisher<?> giveUp, Function<Lease, ? extends Publisher<T>> work) {
+        return Flux.usingWhen(
+                acquire().takeUntilOther(giveUp),
+                lease -> whileKept(lease, work),
+                Lease::leave,
+                (lease, error) -> lease.leave(),
+                Lease::leave);
+    }
+
+    /** Completion, not an error, ends the work: takeUntilOther passes an error on and lets its source run. */
+    private static <T> Flux<T> whileKept(Lease lease, Function<Lease, ? extends Publisher<T>> work) {
+        Sinks.Empty<T> lost = Sinks.empty();
+        Mono<Void> end = lease.kept().onErrorResume(error -> {
+            lost.tryEmitError(error);
+            return Mono.empty();
+        });
+        Flux<T> kept =
+                Flux.from(work.apply(lease)).doOnComplete(lost::tryEmitEmpty).takeUntilOther(end);
+        return kept.concatWith(lost.asMono());
+    }
+
+    private Mono<Lease> attemptOrWait(String token, WakeUp wake) {
+        wake.clear();
+        return attempt(token)
+                .flatMap(got -> got.held()
+                        ? Mono.just(leased(token, got))
+                        : wake.await(patience(got.number())).then(Mono.<Lease>empty()))
+                .onErrorResume(
+                        Lock::isPassing,
+                        away -> Mono.delay(PAUSE, redis.worker()).then(Mono.empty()));
+    }
+
+    /** Until the owner's lease ends, which nobody announces. */
+    private static Duration patience(long ownerMs) {
+        return ownerMs >= 0 && ownerMs < POLL.toMillis() ? Duration.ofMillis(ownerMs + 1) : POLL;
+    }
+
+    private Mono<LockScripts.Answer> attempt(String token) {
+        return redis.run(
+                LockScripts.ACQUIRE,
+                keys.lockAndFence(),
+                List.of(LockKeys.bytes(token), LockKeys.bytes(Long.toString(lease.toMillis()))));
+    }
+
+    private Lease leased(String token, LockScripts.Answer got) {
+        return new Lease(redis, keys, token, got.number(), lease);
+    }
+
+    private static boolean isPassing(Throwable error) {
+        return error instanceof MillraceException failure && failure.retryable();
+    }
+
+    static void wake(PubSub.Signal signal, WakeUp wake) {
+        if (!(signal instanceof PubSub.Signal.Gap)) {
+            wake.call();
+        }
+    }
+
+    private static void giveBack(Lease lease) {
+        lease.release()
+                .subscribe(
+                        done -> {},
+                        error -> log.debug("a lock nobody wants any more is free when its lease ends", error));
+    }
+}

@@ -1,0 +1,232 @@
+package io.millrace.stream;
+
+import io.millrace.redis.Redis;
+import io.millrace.redis.Reply;
+import io.millrace.stream.StreamState.ConsumerState;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** A stream, for those who look after it: what is in it, who reads it, what went wrong. Cold, thread safe. */
+public final class ChangeStream {
+
+    /** How far lag is counted: {@value} entries. */
+    public static final int COUNTED = 1_000_000;
+
+    private static final int PAGE = 1_000;
+
+    private final Redis redis;
+    private final String name;
+    private final List<StreamKeys> shards;
+
+    ChangeStream(Redis redis, String name, List<StreamKeys> shards) {
+        this.redis = redis;
+        this.name = name;
+        this.shards = shards;
+    }
+
+    /** The stream's name. */
+    public String name() {
+        return name;
+    }
+
+    /**
+     * What each shard holds and where its consumers stand. Lag is counted here, entry by entry, up to {@link #COUNTED}: what Redis keeps
+     * itself is wrong once something was removed.
+     */
+    public Flux<StreamState> state() {
+        return Flux.fromIterable(shards).concatMap(this::state);
+    }
+
+    /** How many entries there are. */
+    public Mono<Long> size() {
+        return Flux.fromIterable(shards)
+                .concatMap(keys -> redis.call("XLEN", (Object) keys.logKey()))
+                .reduce(0L, (sum, length) -> sum + (Long) length);
+    }
+
+    /** The id of the newest entry ever added; empty if there was none. With shards: the newest of all. */
+    public Mono<EntryId> maxStreamId() {
+        return state().map(StreamState::last)
+                .filter(id -> id.isAfter(EntryId.ZERO))
+                .reduce((one, other) -> one.isAfter(other) ? one : other);
+    }
+
+    /** The offset of a consumer; empty if it is not registered. With shards: the least of all. */
+    public Mono<EntryId> maxCommittedId(String consumer) {
+        return Flux.fromIterable(shards)
+                .concatMap(keys -> redis.call("GET", (Object) keys.offset(consumer)))
+                .map(offset -> EntryId.parse(new String((byte[]) offset, StandardCharsets.US_ASCII)))
+                .reduce((one, other) -> one.isAfter(other) ? other : one);
+    }
+
+    /** Registers a consumer at the beginning: from now on nothing is removed that it has not committed. Changes nothing if it is registered. */
+    public Mono<Void> register(String consumer) {
+        return register(consumer, EntryId.ZERO.toString());
+    }
+
+    /** As {@link #register(String)}, to begin after an id. */
+    public Mono<Void> register(String consumer, EntryId after) {
+        return register(consumer, after.toString());
+    }
+
+    /** As {@link #register(String)}, to begin with what is added from now on. */
+    public Mono<Void> registerAtEnd(String consumer) {
+        return register(consumer, "$");
+    }
+
+    /** Forgets a consumer: nothing is kept for it any more. False: it was not registered. */
+    public Mono<Boolean> unregister(String consumer) {
+        return Flux.fromIterable(shards)
+                .concatMap(keys -> redis.run(
+                        StreamScripts.UNREGISTER,
+                        List.of(keys.unitKey(), keys.offset(consumer)),
+                        List.of(StreamKeys.bytes(consumer))))
+                .reduce(false, (known, reply) -> known || reply.number(1) == 1);
+    }
+
+    /**
+     * Entries after an id, without a consumer: nothing is committed, nobody is kept from reading. One shard after the other.
+     *
+     * @return ends with the last entry there is; demand decides how much is read
+     */
+    public Flux<StreamEntry> entries(EntryId after) {
+        return Flux.fromIterable(shards)
+                .concatMap(keys -> pages(keys.logKey(), after).map(reply -> Session.entries(reply)), 1)
+                .concatMapIterable(page -> page, 1);
+    }
+
+    /** What a consumer could not handle, oldest first. */
+    public Flux<DeadLetter> deadLetters(String consumer) {
+        return Flux.fromIterable(shards)
+                .concatMap(
+                        keys -> pages(keys.dead(consumer), EntryId.ZERO).map(page -> deadLetters(keys.shard(), page)),
+                        1)
+                .concatMapIterable(page -> page, 1);
+    }
+
+    /** Appends a dead letter to the stream again, where every consumer reads it. False: it is not there any more. */
+    public Mono<Boolean> retry(String consumer, DeadLetter letter) {
+        return settle("retry", consumer, letter);
+    }
+
+    /** Forgets a dead letter. False: it is not there any more. */
+    public Mono<Boolean> drop(String consumer, DeadLetter letter) {
+        return settle("drop", consumer, letter);
+    }
+
+    private Mono<Boolean> settle(String mode, String consumer, DeadLetter letter) {
+        StreamKeys keys = shards.get(letter.shard());
+        return redis.run(
+                        StreamScripts.RETRY,
+                        List.of(keys.logKey(), keys.dead(consumer)),
+                        List.of(
+                                StreamKeys.bytes(mode),
+                                StreamKeys.bytes(letter.id().toString())))
+                .map(reply -> reply.number(1) == 1);
+    }
+
+    private Mono<Void> register(String consumer, String after) {
+        StreamKeys.named("consumer", consumer);
+        return Flux.fromIterable(shards)
+                .concatMap(keys -> redis.run(
+                        StreamScripts.OPEN,
+                        List.of(keys.logKey(), keys.unitKey(), keys.offset(consumer)),
+                        List.of(StreamKeys.bytes(consumer), StreamKeys.bytes(after))))
+                .then();
+    }
+
+    private Flux<Reply> pages(byte[] key, EntryId after) {
+        return Flux.generate(
+                        () -> new EntryId[] {after},
+                        (EntryId[] from, reactor.core.publisher.SynchronousSink<EntryId[]> sink) -> {
+                            if (from[0] == null) {
+                                sink.complete();
+                            } else {
+                                sink.next(from);
+                            }
+                            return from;
+                        })
+                .concatMap(
+                        from -> redis.call("XRANGE", key, "(" + from[0], "+", "COUNT", PAGE)
+                                .map(Reply::of)
+                                .doOnNext(page -> from[0] = page.size() < PAGE
+                                        ? null
+                                        : EntryId.parse(
+                                                page.list(page.size() - 1).text(0))),
+                        0);
+    }
+
+    private static List<DeadLetter> deadLetters(int shard, Reply page) {
+        List<DeadLetter> letters = new ArrayList<>();
+        for (int i = 0; i < page.size(); i++) {
+            EntryId id = EntryId.parse(page.list(i).text(0));
+            Reply fields = page.list(i).list(1); // id, payload, attempts, cause, each with its name before it
+            StreamEntry entry = new StreamEntry(EntryId.parse(fields.text(1)), fields.bytes(3));
+            letters.add(new DeadLetter(id, shard, entry, (int) fields.number(5), fields.text(7)));
+        }
+        return letters;
+    }
+
+    private Mono<StreamState> state(StreamKeys keys) {
+        return redis.run(
+                        StreamScripts.SHOW,
+                        List.of(
+                                keys.logKey(),
+                                keys.unitKey(),
+                                StreamKeys.bytes(keys.offsets()),
+                                StreamKeys.bytes(keys.locks())),
+                        List.of())
+                .flatMap(reply -> Flux.range(8, reply.size() - 8)
+                        .concatMap(i -> consumer(keys, reply.number(1), reply.list(i)))
+                        .collectList()
+                        .map(consumers -> new StreamState(
+                                name,
+                                keys.shard(),
+                                reply.number(2),
+                                idOrNull(reply.text(3)),
+                                EntryId.parse(reply.text(4)),
+                                EntryId.parse(reply.text(5)),
+                                reply.number(6),
+                                reply.number(7) < 0
+                                        ? null
+                                        : Duration.ofMillis(Math.max(0, reply.number(1) - reply.number(7))),
+                                consumers)));
+    }
+
+    private Mono<ConsumerState> consumer(StreamKeys keys, long now, Reply reply) {
+        EntryId offset = EntryId.parse(reply.text(1));
+        EntryId unread = idOrNull(reply.text(2));
+        Mono<Long> lag = unread == null ? Mono.just(0L) : count(keys, offset);
+        return lag.map(count -> new ConsumerState(
+                reply.text(0),
+                offset,
+                count,
+                count >= COUNTED,
+                unread == null ? Duration.ZERO : Duration.ofMillis(Math.max(0, now - unread.ms())),
+                reply.number(3),
+                reply.number(4) == 1,
+                reply.number(5) == 1));
+    }
+
+    private Mono<Long> count(StreamKeys keys, EntryId after) {
+        EntryId[] from = {after};
+        return Mono.defer(() -> redis.run(
+                        StreamScripts.COUNT,
+                        List.of(keys.logKey()),
+                        List.of(StreamKeys.bytes(from[0].toString()), StreamKeys.bytes(PAGE))))
+                .doOnNext(page -> from[0] = EntryId.parse(page.text(2)))
+                .repeat(COUNTED / PAGE - 1)
+                .map(page -> page.number(1))
+                .takeUntil(counted -> counted < PAGE)
+                .reduce(0L, Long::sum);
+    }
+
+    private static @Nullable EntryId idOrNull(String text) {
+        return text.isEmpty() ? null : EntryId.parse(text);
+    }
+}

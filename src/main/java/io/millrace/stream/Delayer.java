@@ -1,0 +1,85 @@
+package io.millrace.stream;
+
+import io.millrace.MillraceException;
+import io.millrace.redis.Redis;
+import java.time.Duration;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * Moves repair notes to their stream when they are due. Run one or several: a note is moved once, whole or not at all. A record that
+ * is noted again and again is moved once a delay, counted from its first note; after its last note it is moved once more.
+ */
+public final class Delayer {
+
+    private static final Logger log = LoggerFactory.getLogger(Delayer.class);
+
+    private static final int AT_ONCE = 500;
+    private static final Duration POLL = Duration.ofSeconds(1);
+    private static final Duration PAUSE = Duration.ofMillis(200);
+
+    private final Redis redis;
+    private final List<StreamKeys> shards;
+    private final Duration delay;
+
+    Delayer(Redis redis, List<StreamKeys> shards, Duration delay) {
+        if (delay.isNegative() || delay.compareTo(Duration.ofDays(365)) > 0) {
+            throw new IllegalArgumentException("a delay must be 0 to 365 days, was " + delay);
+        }
+        this.redis = redis;
+        this.shards = shards;
+        this.delay = delay;
+    }
+
+    /** Moves what is due now; how many notes that were. */
+    public Mono<Long> runOnce() {
+        return Flux.fromIterable(shards)
+                .concatMap(keys -> pass(keys).repeat().takeUntil(moved -> moved.count() < AT_ONCE))
+                .reduce(0L, (sum, moved) -> sum + moved.count());
+    }
+
+    /** Moves notes as they become due, until cancelled; goes on by itself after trouble with Redis. */
+    public Mono<Void> run() {
+        return Flux.fromIterable(shards)
+                .flatMap(
+                        keys -> pass(keys)
+                                .flatMap(this::pauseAfter)
+                                .onErrorResume(Delayer::isPassing, error -> {
+                                    log.warn(
+                                            "repair notes of stream \"{}\" cannot be moved for now, trying again: {}",
+                                            keys.stream(),
+                                            error.getMessage());
+                                    return Mono.delay(PAUSE, redis.worker()).then();
+                                })
+                                .repeat(),
+                        Math.max(1, shards.size()))
+                .takeUntilOther(redis.closed())
+                .then();
+    }
+
+    private Mono<Moved> pass(StreamKeys keys) {
+        return redis.run(
+                        StreamScripts.DUE,
+                        List.of(keys.logKey(), keys.unitKey()),
+                        List.of(StreamKeys.bytes(delay.toMillis()), StreamKeys.bytes(AT_ONCE)))
+                .map(reply -> new Moved(reply.number(1), reply.number(2)));
+    }
+
+    private Mono<Void> pauseAfter(Moved moved) {
+        if (moved.count() == AT_ONCE) {
+            return Mono.empty();
+        }
+        long ms = moved.nextMs() < 0 ? POLL.toMillis() : Math.min(POLL.toMillis(), moved.nextMs() + 1);
+        return Mono.delay(Duration.ofMillis(ms), redis.worker()).then();
+    }
+
+    static boolean isPassing(Throwable error) {
+        return error instanceof MillraceException failure && failure.retryable();
+    }
+
+    /** @param nextMs ms until the next one is due; -1 if there is none */
+    private record Moved(long count, long nextMs) {}
+}

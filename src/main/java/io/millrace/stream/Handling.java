@@ -1,0 +1,189 @@
+package io.millrace.stream;
+
+import io.millrace.MillraceException;
+import io.millrace.lock.LeaseLostException;
+import io.millrace.redis.Redis;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
+import org.reactivestreams.Publisher;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
+import reactor.util.retry.Retry;
+
+/**
+ * Has batches handled: divides them among handlers, tries again, finds the one entry that fails, commits what is done from the
+ * beginning on.
+ */
+final class Handling {
+
+    private static final Logger log = LoggerFactory.getLogger(Handling.class);
+
+    /** How long the cause of a dead letter may be. */
+    private static final int MAX_CAUSE = 500;
+
+    private static final Duration COMMIT_PAUSE = Duration.ofMillis(100);
+
+    private final Redis redis;
+    private final Session session;
+    private final String consumer;
+    private final ConsumerOptions options;
+    private final Mono<Void> deadline;
+    private final Function<? super StreamBatch, ? extends Publisher<?>> handler;
+
+    /** @param deadline when handlers are cut off */
+    Handling(
+            Redis redis,
+            Session session,
+            String consumer,
+            ConsumerOptions options,
+            Mono<Void> deadline,
+            Function<? super StreamBatch, ? extends Publisher<?>> handler) {
+        this.redis = redis;
+        this.session = session;
+        this.consumer = consumer;
+        this.options = options;
+        this.deadline = deadline;
+        this.handler = handler;
+    }
+
+    /** Completes when everything is handled and committed; or at the deadline, when what is done is committed. */
+    Mono<Void> handle(StreamBatch batch) {
+        return Mono.defer(() -> {
+            Progress progress = new Progress(batch.entries());
+            return Flux.fromIterable(divide(batch))
+                    .flatMap(
+                            part -> work(part, progress, 1, true)
+                                    .thenReturn(part)
+                                    .takeUntilOther(deadline),
+                            options.concurrency(),
+                            1)
+                    .concatMap(part -> commit(progress))
+                    .then(Mono.defer(() -> commit(progress)));
+        });
+    }
+
+    /** One part for each handler: entries of one key stay together and in order. */
+    private List<StreamBatch> divide(StreamBatch batch) {
+        if (options.concurrency() == 1) {
+            return List.of(batch);
+        }
+        List<List<StreamEntry>> parts = new ArrayList<>();
+        for (int i = 0; i < options.concurrency(); i++) {
+            parts.add(new ArrayList<>());
+        }
+        for (StreamEntry entry : batch.entries()) {
+            parts.get(Math.floorMod(spread(hash(entry)), parts.size())).add(entry);
+        }
+        return parts.stream().filter(part -> !part.isEmpty()).map(batch::with).toList();
+    }
+
+    /** What has no key that can be read is handled all the same, and fails there. */
+    private int hash(StreamEntry entry) {
+        try {
+            return String.valueOf(options.key().apply(entry)).hashCode();
+        } catch (RuntimeException e) {
+            return 0;
+        }
+    }
+
+    private static int spread(int hash) {
+        return hash ^ (hash >>> 16);
+    }
+
+    /**
+     * Handles a part; never fails because of its handler.
+     *
+     * @param whole whether it may be tried again as it is; its halves are tried once
+     */
+    private Mono<Void> work(StreamBatch part, Progress progress, int attempt, boolean whole) {
+        return limited(part)
+                .then(Mono.<Void>fromRunnable(() -> progress.done(part.entries())))
+                .onErrorResume(error -> failed(part, progress, attempt, whole, error));
+    }
+
+    private Mono<Void> failed(StreamBatch part, Progress progress, int attempt, boolean whole, Throwable error) {
+        if (options.mayRetry(whole ? attempt : Integer.MAX_VALUE, error)) {
+            log.warn(
+                    "attempt {} of {} entries of stream \"{}\" from {} on failed in consumer \"{}\": {}",
+                    attempt,
+                    part.size(),
+                    part.stream(),
+                    part.entries().get(0).id(),
+                    consumer,
+                    error.toString());
+            return Mono.delay(
+                            options.delayAfter(
+                                    attempt, ThreadLocalRandom.current().nextDouble()),
+                            redis.worker())
+                    .then(Mono.defer(() -> work(part, progress, attempt + 1, whole)));
+        }
+        if (part.size() == 1) {
+            StreamEntry entry = part.entries().get(0);
+            log.error(
+                    "entry {} of stream \"{}\" is a dead letter of consumer \"{}\" after {} attempts: {}",
+                    entry.id(),
+                    part.stream(),
+                    consumer,
+                    attempt,
+                    error.toString());
+            progress.parked(new Session.Parked(entry, attempt, cause(error)));
+            return Mono.empty();
+        }
+        int middle = part.size() / 2;
+        StreamBatch first = part.with(part.entries().subList(0, middle));
+        StreamBatch second = part.with(part.entries().subList(middle, part.size()));
+        return work(first, progress, attempt + 1, false)
+                .then(Mono.defer(() -> work(second, progress, attempt + 1, false)));
+    }
+
+    /** The time begins with the call, not while a thread is waited for. */
+    private Mono<Void> limited(StreamBatch part) {
+        Duration timeout = options.handlerTimeout();
+        if (timeout == null) {
+            return Mono.defer(() -> called(part)).subscribeOn(options.scheduler());
+        }
+        return Mono.defer(() -> {
+            Sinks.Empty<Void> begun = Sinks.empty();
+            return Mono.defer(() -> {
+                        begun.tryEmitEmpty();
+                        return called(part);
+                    })
+                    .subscribeOn(options.scheduler())
+                    .timeout(
+                            begun.asMono().then(Mono.delay(timeout, redis.worker())),
+                            Mono.error(() -> new TimeoutException("its handler took longer than " + timeout)));
+        });
+    }
+
+    /** Reactor takes these errors for the end of the process and lets them pass; here they are a handler's that failed. */
+    private Mono<Void> called(StreamBatch part) {
+        try {
+            return Mono.when(handler.apply(part));
+        } catch (LinkageError | StackOverflowError e) {
+            return Mono.error(new MillraceException("its handler failed: " + e, false, e));
+        }
+    }
+
+    /** Goes on trying while Redis is away: until the lease ends, nobody else handles these entries. */
+    private Mono<Void> commit(Progress progress) {
+        Progress.Mark mark = progress.advance();
+        if (mark == null) {
+            return Mono.empty();
+        }
+        return session.commit(mark.upTo(), mark.parked())
+                .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, COMMIT_PAUSE)
+                        .filter(error -> Delayer.isPassing(error) && !(error instanceof LeaseLostException)));
+    }
+
+    private static String cause(Throwable error) {
+        String text = error.toString();
+        return text.length() > MAX_CAUSE ? text.substring(0, MAX_CAUSE) : text;
+    }
+}

@@ -1,0 +1,132 @@
+package io.millrace.stream;
+
+import io.millrace.redis.GroupCommit;
+import io.millrace.redis.LuaScript;
+import io.millrace.redis.Reply;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicLong;
+import reactor.core.publisher.Mono;
+
+/**
+ * Writes to one shard of a stream: concurrent callers share calls. One call is out at a time, so that entries keep the order in which
+ * they were produced, also when a call has to be repeated.
+ */
+final class Outlet {
+
+    /** How many changes one call carries, about. */
+    static final int CALL = 1_000;
+
+    /** So long changes are handed over together at the most. */
+    static final int PIECE = 500;
+
+    private static final int MAX_WAITING = 20_000;
+    private static final long MAINTENANCE_NANOS = Duration.ofSeconds(1).toNanos();
+
+    /** How scripts that write are run: as usual, or waiting for replicas. */
+    interface Runner {
+        <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args);
+    }
+
+    private final StreamKeys keys;
+    private final Runner runner;
+    private final Mono<Void> announce;
+    private final long idWindowMs;
+    private final byte[] producer = StreamKeys.bytes(UUID.randomUUID().toString());
+    private final AtomicLong calls = new AtomicLong();
+    private final AtomicLong maintained = new AtomicLong(System.nanoTime() - MAINTENANCE_NANOS);
+    private final GroupCommit<List<Change>, List<EntryId>> entries;
+    private final GroupCommit<List<Change>, Boolean> notes;
+
+    private volatile boolean announced;
+
+    /** @param announce puts the stream's name where it is found: before the first call, in which nothing overtakes anything */
+    Outlet(StreamKeys keys, Mono<Void> announce, Runner runner, Duration idWindow) {
+        this.keys = keys;
+        this.announce = announce;
+        this.runner = runner;
+        this.idWindowMs = idWindow.toMillis();
+        this.entries = GroupCommit.weighed(CALL - PIECE + 1, 1, MAX_WAITING, List::size, this::append);
+        this.notes = GroupCommit.weighed(CALL - PIECE + 1, 1, MAX_WAITING, List::size, this::note);
+    }
+
+    /** Up to {@link #PIECE} changes; the ids of their entries, in order. */
+    Mono<List<EntryId>> queue(List<Change> changes) {
+        return entries.submit(changes);
+    }
+
+    /** Up to {@link #PIECE} changes. */
+    Mono<Boolean> delay(List<Change> changes) {
+        return notes.submit(changes);
+    }
+
+    private Mono<List<GroupCommit.Outcome<List<EntryId>>>> append(List<List<Change>> pieces) {
+        List<byte[]> args = new ArrayList<>();
+        args.add(producer);
+        args.add(StreamKeys.bytes(calls.incrementAndGet()));
+        boolean ids = false;
+        args.add(StreamKeys.bytes(0));
+        for (List<Change> piece : pieces) {
+            for (Change change : piece) {
+                String id = change.producerId();
+                ids |= id != null;
+                args.add(StreamKeys.bytes(id == null ? "" : id));
+                args.add(change.bytes());
+            }
+        }
+        if (ids && maintenanceIsDue()) {
+            args.set(2, StreamKeys.bytes(idWindowMs));
+        }
+        return run(StreamScripts.PRODUCE, List.of(keys.logKey(), keys.unitKey()), args)
+                .map(reply -> ids(pieces, reply));
+    }
+
+    private Mono<Reply> run(LuaScript<Reply> script, List<byte[]> scriptKeys, List<byte[]> args) {
+        Mono<Reply> call = runner.run(script, scriptKeys, args);
+        return announced ? call : announce.doOnSuccess(done -> announced = true).then(call);
+    }
+
+    private boolean maintenanceIsDue() {
+        long now = System.nanoTime();
+        long last = maintained.get();
+        return now - last >= MAINTENANCE_NANOS && maintained.compareAndSet(last, now);
+    }
+
+    private static List<GroupCommit.Outcome<List<EntryId>>> ids(List<List<Change>> pieces, Reply reply) {
+        Map<Integer, EntryId> known = new HashMap<>();
+        for (int i = 2; i < reply.size(); i += 2) {
+            known.put((int) reply.number(i), EntryId.parse(reply.text(i + 1)));
+        }
+        EntryId first = reply.text(1).isEmpty() ? EntryId.ZERO : EntryId.parse(reply.text(1));
+        List<GroupCommit.Outcome<List<EntryId>>> outcomes = new ArrayList<>(pieces.size());
+        int index = 0;
+        int added = 0;
+        for (List<Change> piece : pieces) {
+            List<EntryId> ids = new ArrayList<>(piece.size());
+            for (int i = 0; i < piece.size(); i++) {
+                EntryId before = known.get(++index);
+                ids.add(before == null ? first.plus(added++) : before);
+            }
+            outcomes.add(new GroupCommit.Outcome.Done<>(ids));
+        }
+        return outcomes;
+    }
+
+    private Mono<List<GroupCommit.Outcome<Boolean>>> note(List<List<Change>> pieces) {
+        List<byte[]> args = new ArrayList<>();
+        for (List<Change> piece : pieces) {
+            for (Change change : piece) {
+                args.add(StreamKeys.bytes(change.key()));
+                args.add(change.bytes());
+            }
+        }
+        return run(StreamScripts.NOTE, List.of(keys.unitKey()), args)
+                .map(reply -> pieces.stream()
+                        .<GroupCommit.Outcome<Boolean>>map(piece -> new GroupCommit.Outcome.Done<>(true))
+                        .toList());
+    }
+}

@@ -1,0 +1,306 @@
+package io.millrace.stream;
+
+import io.millrace.MillraceException;
+import io.millrace.lock.Lease;
+import io.millrace.lock.LeaseLostException;
+import io.millrace.redis.BlockingReader;
+import io.millrace.redis.PubSub;
+import io.millrace.redis.Redis;
+import io.millrace.redis.Reply;
+import io.millrace.redis.WakeUp;
+import io.millrace.stream.StreamScripts.Standing;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * One holding of a consumer's lock: reads batches as they are asked for, and commits them under the holding's fence.
+ *
+ * <pre>
+ *           demand                nothing for a while · something happened
+ *  IDLE ──────────────▶ READING ─────────────────────────────────────────▶ LOOKING (paused? gap? deleted?)
+ *   ▲                    │  ▲                                                │
+ *   └────────────────────┘  └────────────────────────────────────────────────┘
+ *     a batch, no demand
+ * </pre>
+ */
+final class Session {
+
+    private static final Logger log = LoggerFactory.getLogger(Session.class);
+
+    /** How long one read waits on the server: longer saves commands while idle. */
+    static final Duration BLOCK = Duration.ofSeconds(2);
+
+    private static final byte[] PAYLOAD = StreamKeys.bytes("payload");
+    private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
+    private static final Duration PAUSE = Duration.ofMillis(100);
+
+    /** What is put aside with a commit. */
+    record Parked(StreamEntry entry, int attempts, String cause) {}
+
+    private final Redis redis;
+    private final StreamKeys keys;
+    private final String consumer;
+    private final ConsumerOptions options;
+    private final Lease lease;
+    private final BlockingReader reader;
+    private final WakeUp wake;
+    private final Demand demand = new Demand();
+
+    // Touched by the loop only, one round after another.
+    private EntryId position = EntryId.ZERO;
+    private boolean paused;
+    private boolean trouble;
+    private boolean looked; // once at least
+
+    private final Tail tail = new Tail();
+    private volatile boolean look = true;
+
+    Session(
+            Redis redis,
+            StreamKeys keys,
+            String consumer,
+            ConsumerOptions options,
+            Lease lease,
+            BlockingReader reader) {
+        this.redis = redis;
+        this.keys = keys;
+        this.consumer = consumer;
+        this.options = options;
+        this.lease = lease;
+        this.reader = reader;
+        this.wake = new WakeUp(redis.worker());
+    }
+
+    /** Batches, one for each that is asked for: none is read before that. */
+    Flux<StreamBatch> batches() {
+        return Flux.using(
+                () -> redis.pubSub().attach(keys.lock(consumer).lock(), false, this::signalled),
+                attached -> Mono.defer(this::round).repeat().doOnRequest(n -> {
+                    demand.add(n);
+                    wake.call();
+                }),
+                PubSub.Attachment::close);
+    }
+
+    /**
+     * Everything up to an id is handled.
+     *
+     * @param parked what could not be, up to that id
+     * @return fails with {@link LeaseLostException} when another instance was made the active one meanwhile
+     */
+    Mono<Void> commit(EntryId upTo, List<Parked> parked) {
+        return Mono.defer(() -> {
+            List<byte[]> args = new ArrayList<>(4 + 4 * parked.size());
+            args.add(StreamKeys.bytes(consumer));
+            args.add(StreamKeys.bytes(lease.token()));
+            args.add(StreamKeys.bytes(lease.fence()));
+            args.add(StreamKeys.bytes(upTo.toString()));
+            for (Parked one : parked) {
+                args.add(StreamKeys.bytes(one.entry().id().toString()));
+                args.add(one.entry().bytesOrEmpty());
+                args.add(StreamKeys.bytes(one.attempts()));
+                args.add(StreamKeys.bytes(one.cause()));
+            }
+            return redis.run(
+                            StreamScripts.COMMIT,
+                            List.of(
+                                    keys.logKey(),
+                                    keys.unitKey(),
+                                    keys.offset(consumer),
+                                    keys.lock(consumer).lock(),
+                                    keys.lock(consumer).fence()),
+                            args)
+                    .flatMap(committed -> switch (committed.outcome()) {
+                        case OK -> {
+                            compare(committed.standing());
+                            yield Mono.<Void>empty();
+                        }
+                        case FENCED -> refused(upTo, "another instance of it has become the active one");
+                        case OLDER -> refused(upTo, committed.standing().offset() + " is committed already");
+                        case UNKNOWN -> refused(upTo, "it is not registered any more");
+                    });
+        });
+    }
+
+    private Mono<Void> refused(EntryId id, String why) {
+        return Mono.error(new LeaseLostException(
+                "consumer \"" + consumer + "\" of stream \"" + keys.stream() + "\" cannot commit " + id + ": " + why));
+    }
+
+    private void signalled(PubSub.Signal signal) {
+        look = true;
+        wake.call();
+    }
+
+    /** One step of the loop: a read, a look around, or a wait. Empty rounds are repeated. */
+    private Mono<StreamBatch> round() {
+        wake.clear();
+        if (!demand.isOpen()) {
+            return wake.await(LOOK_AGAIN).then(Mono.empty());
+        }
+        if (look) {
+            return lookAround().onErrorResume(Delayer::isPassing, this::paused).then(Mono.empty());
+        }
+        if (paused) {
+            look = true;
+            return wake.await(LOOK_AGAIN).then(Mono.empty());
+        }
+        return read().onErrorResume(Delayer::isPassing, error -> paused(error).then(Mono.empty()));
+    }
+
+    /** The lock is kept meanwhile, for as long as it can be: nobody else could do better. */
+    private Mono<Void> paused(Throwable error) {
+        look = true;
+        if (!trouble) {
+            log.warn(
+                    "stream \"{}\" cannot be read for now by consumer \"{}\", trying again: {}",
+                    keys.stream(),
+                    consumer,
+                    error.getMessage());
+        }
+        trouble = true;
+        return Mono.delay(PAUSE, redis.worker()).then();
+    }
+
+    private Mono<StreamBatch> read() {
+        return reader.call(
+                        "XREAD",
+                        "COUNT",
+                        options.batchSize(),
+                        "BLOCK",
+                        BLOCK.toMillis(),
+                        "STREAMS",
+                        keys.logKey(),
+                        position.toString())
+                .map(answer -> entries(ofOneStream(Reply.of(answer))))
+                .switchIfEmpty(Mono.fromSupplier(() -> {
+                    look = true; // nothing came: is everything still in its place?
+                    return List.of();
+                }))
+                .flatMap(entries -> {
+                    if (entries.isEmpty() || look) { // what was read is read again once we know where we stand
+                        return Mono.empty();
+                    }
+                    StreamBatch batch = new StreamBatch(keys.stream(), keys.shard(), entries, lease.fence());
+                    position = batch.lastId();
+                    tail.read(entries);
+                    demand.taken();
+                    return Mono.just(batch);
+                });
+    }
+
+    /** RESP3 answers with a map, flat here; RESP2 with a list of pairs. */
+    private static Reply ofOneStream(Reply answer) {
+        return answer.isList(0) ? answer.list(0).list(1) : answer.list(1);
+    }
+
+    static List<StreamEntry> entries(Reply replies) {
+        List<StreamEntry> entries = new ArrayList<>(replies.size());
+        for (int i = 0; i < replies.size(); i++) {
+            Reply one = replies.list(i);
+            EntryId id = EntryId.parse(one.text(0));
+            byte[] payload = null;
+            if (!one.isNull(1)) {
+                Reply fields = one.list(1);
+                for (int f = 0; f + 1 < fields.size() && payload == null; f += 2) {
+                    payload = Arrays.equals(fields.bytes(f), PAYLOAD) ? fields.bytes(f + 1) : null;
+                }
+            }
+            entries.add(new StreamEntry(id, payload));
+        }
+        return entries;
+    }
+
+    /** Registers if need be, and compares where we stand with what is there. */
+    private Mono<Void> lookAround() {
+        look = false;
+        return redis.run(
+                        StreamScripts.OPEN,
+                        List.of(keys.logKey(), keys.unitKey(), keys.offset(consumer)),
+                        List.of(
+                                StreamKeys.bytes(consumer),
+                                StreamKeys.bytes(options.beginAfter().toString())))
+                .flatMap(standing -> {
+                    if (!looked) {
+                        position = standing.offset();
+                    }
+                    paused = standing.paused();
+                    return gap(standing).then(Mono.fromRunnable(() -> {
+                        tail.at(standing);
+                        looked = true;
+                        trouble = false;
+                    }));
+                })
+                .doOnError(error -> look = true)
+                .then();
+    }
+
+    private Mono<Void> gap(Standing standing) {
+        boolean reset = standing.last().compareTo(position) < 0
+                || (looked ? tail.wentBack(standing) : standing.added() < standing.addedBefore());
+        EntryId before = position;
+        if (reset) {
+            // What is committed counts; ids that were given before go on from there.
+            position = standing.offset();
+            return tell(new Gap(keys.stream(), consumer, position, max(before, standing.last()), Gap.Reason.RESET));
+        }
+        if (standing.trimmed().isAfter(position)) {
+            return tell(new Gap(keys.stream(), consumer, before, standing.trimmed(), Gap.Reason.TRIMMED))
+                    .then(Mono.fromRunnable(() -> position = standing.trimmed()));
+        }
+        return Mono.empty();
+    }
+
+    private Mono<Void> tell(Gap gap) {
+        log.warn("entries are missing: {}", gap);
+        return Mono.defer(() -> Mono.when(options.onGap().apply(gap)))
+                .onErrorMap(error -> new MillraceException("telling about a gap failed: " + error, true, error));
+    }
+
+    /** After a commit: whether something needs a closer look. */
+    private void compare(Standing standing) {
+        if (standing.paused()
+                || tail.wentBack(standing)
+                || standing.last().compareTo(standing.offset()) < 0
+                || standing.trimmed().isAfter(standing.offset())) {
+            look = true;
+            wake.call();
+        } else {
+            tail.at(standing);
+        }
+    }
+
+    private static EntryId max(EntryId one, EntryId other) {
+        return one.isAfter(other) ? one : other;
+    }
+
+    /** Finds out that a log is not the one it was: it has fewer entries in its history than were seen. */
+    private static final class Tail {
+
+        private EntryId last = EntryId.ZERO;
+        private long added;
+        private long newer; // read since, and added since
+
+        synchronized void at(Standing standing) {
+            last = standing.last();
+            added = standing.added();
+            newer = 0;
+        }
+
+        synchronized void read(List<StreamEntry> entries) {
+            for (int i = entries.size() - 1; i >= 0 && entries.get(i).id().isAfter(last); i--) {
+                newer++;
+            }
+        }
+
+        synchronized boolean wentBack(Standing standing) {
+            return standing.added() < added + newer;
+        }
+    }
+}

@@ -1,0 +1,37 @@
+package io.millrace.stream;
+
+import io.millrace.lock.LeaseLostException;
+import java.util.List;
+import reactor.core.publisher.Mono;
+
+/** A batch that its receiver commits. */
+public final class StreamDelivery {
+
+    private final StreamBatch batch;
+    private final Session session;
+
+    StreamDelivery(StreamBatch batch, Session session) {
+        this.batch = batch;
+        this.session = session;
+    }
+
+    /** What was read. */
+    public StreamBatch batch() {
+        return batch;
+    }
+
+    /**
+     * Everything up to the end of this batch is handled, also what was handed out before it; cold.
+     *
+     * @return fails with {@link LeaseLostException} when another instance has become the active one, or the consumer was moved: then it
+     *     is handled again there
+     */
+    public Mono<Void> commit() {
+        return commit(batch.lastId());
+    }
+
+    /** As {@link #commit()}, up to an entry in the middle. */
+    public Mono<Void> commit(EntryId upTo) {
+        return session.commit(upTo, List.of());
+    }
+}

@@ -1,0 +1,73 @@
+package io.millrace.stream;
+
+import io.millrace.MalformedEventException;
+import io.millrace.json.Json;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** One change, at its place in the stream. Its payload is read when first asked for. */
+public final class StreamEntry {
+
+    private static final Object UNREAD = new Object();
+
+    private final EntryId id;
+    private final byte @Nullable [] bytes;
+    private @Nullable Object payload = UNREAD;
+
+    /** @param bytes the payload as JSON; {@code null} if the entry has none */
+    StreamEntry(EntryId id, byte @Nullable [] bytes) {
+        this.id = id;
+        this.bytes = bytes;
+    }
+
+    /** Where it stands. */
+    public EntryId id() {
+        return id;
+    }
+
+    /**
+     * What was produced, as a plain JSON value; see {@link Json}.
+     *
+     * @throws MalformedEventException if the entry has no payload, or one that is not JSON. A consumer whose handler lets this pass has
+     *     the entry put aside as a dead letter
+     */
+    public @Nullable Object payload() {
+        if (payload == UNREAD) {
+            payload = Json.read(payloadBytes());
+        }
+        return payload;
+    }
+
+    /** As {@link #payload()}, as a type of the caller's. */
+    public <T> @Nullable T payload(Class<T> type) {
+        return Json.convert(payload(), type);
+    }
+
+    /** The payload as it is stored: JSON, UTF-8. */
+    public byte[] payloadBytes() {
+        if (bytes == null) {
+            throw new MalformedEventException("the entry " + id + " has no field \"payload\"");
+        }
+        return bytes;
+    }
+
+    byte[] bytesOrEmpty() {
+        return bytes == null ? new byte[0] : bytes;
+    }
+
+    /** A field of a payload that is an object; {@code null} if it is none or has no such field. */
+    public @Nullable Object get(String field) {
+        return payload() instanceof Map<?, ?> map ? map.get(field) : null;
+    }
+
+    /** What its order is kept by unless the consumer says otherwise: the field {@code id}, else the whole payload. */
+    public Object key() {
+        return Change.keyOf(payload(), payloadBytes());
+    }
+
+    /** Never the payload: it may be private. */
+    @Override
+    public String toString() {
+        return "StreamEntry[" + id + "]";
+    }
+}

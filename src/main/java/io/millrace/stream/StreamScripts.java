@@ -1,0 +1,73 @@
+package io.millrace.stream;
+
+import io.millrace.redis.LuaScript;
+import io.millrace.redis.Reply;
+
+/** The scripts of {@code lua/stream}; what they take and answer is said in their headers. */
+final class StreamScripts {
+
+    static final LuaScript<Reply> PRODUCE = LuaScript.repeatable("stream/produce.lua", StreamScripts::ok);
+    static final LuaScript<Reply> NOTE = LuaScript.repeatable("stream/note.lua", StreamScripts::ok);
+    static final LuaScript<Reply> DUE = LuaScript.repeatable("stream/due.lua", StreamScripts::ok);
+    static final LuaScript<Standing> OPEN = LuaScript.repeatable("stream/open.lua", Standing::of);
+    static final LuaScript<Committed> COMMIT = LuaScript.repeatable("stream/commit.lua", Committed::of);
+    static final LuaScript<Reply> SEEK = LuaScript.repeatable("stream/seek.lua", StreamScripts::ok);
+    static final LuaScript<Reply> PAUSE = LuaScript.repeatable("stream/pause.lua", StreamScripts::ok);
+    static final LuaScript<Reply> UNREGISTER = LuaScript.repeatable("stream/unregister.lua", StreamScripts::ok);
+    static final LuaScript<Reply> TRIM = LuaScript.repeatable("stream/trim.lua", StreamScripts::ok);
+    static final LuaScript<Reply> SHOW = LuaScript.repeatable("stream/show.lua", StreamScripts::ok);
+    static final LuaScript<Reply> COUNT = LuaScript.repeatable("stream/count.lua", StreamScripts::ok);
+    static final LuaScript<Reply> RETRY = LuaScript.repeatable("stream/retry.lua", StreamScripts::ok);
+
+    private StreamScripts() {}
+
+    /** Has them all read from the resources, where that may block. */
+    static void load() {}
+
+    private enum Ok {
+        OK
+    }
+
+    /** What became of a commit. */
+    enum Outcome {
+        OK,
+        FENCED,
+        OLDER,
+        UNKNOWN
+    }
+
+    /**
+     * Where a consumer and its stream stand.
+     *
+     * @param offset the last committed id
+     * @param trimmed the highest id that was removed
+     * @param last the last id ever given
+     * @param added how many entries were ever added
+     * @param paused whether the consumer is not to read on
+     * @param addedBefore {@code added} when the consumer last committed
+     */
+    record Standing(EntryId offset, EntryId trimmed, EntryId last, long added, boolean paused, long addedBefore) {
+
+        static Standing of(Reply reply) {
+            return new Standing(
+                    EntryId.parse(reply.text(1)),
+                    EntryId.parse(reply.text(2)),
+                    EntryId.parse(reply.text(3)),
+                    reply.number(4),
+                    reply.number(5) == 1,
+                    reply.number(6));
+        }
+    }
+
+    record Committed(Outcome outcome, Standing standing) {
+
+        static Committed of(Reply reply) {
+            return new Committed(reply.status(Outcome.class), Standing.of(reply));
+        }
+    }
+
+    private static Reply ok(Reply reply) {
+        reply.status(Ok.class);
+        return reply;
+    }
+}

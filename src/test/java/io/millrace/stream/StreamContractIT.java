@@ -1,0 +1,428 @@
+package io.millrace.stream;
+
+import static io.millrace.stream.StreamRig.SOON;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.millrace.redis.RedisSettings;
+import io.millrace.stream.StreamRig.Seen;
+import io.millrace.testing.Eventually;
+import io.millrace.testing.OwnRedis;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
+import reactor.core.scheduler.Schedulers;
+import reactor.test.StepVerifier;
+import reactor.util.retry.Retry;
+
+/** Demand, cancel, concurrency, stopping, and what Lettuce and Reactor do behind one's back: T2, L1 to L4, L6 to L8, L10 to L12, L14. */
+class StreamContractIT {
+
+    private OwnRedis redis;
+    private StreamRig rig;
+
+    @BeforeEach
+    void start() {
+        redis = OwnRedis.start("--enable-debug-command", "yes");
+        rig = StreamRig.on(redis.uri(), "c");
+    }
+
+    @AfterEach
+    void stop() {
+        rig.close();
+        redis.close();
+    }
+
+    private long reads() {
+        return rig.raw("INFO", "commandstats")
+                .text(0)
+                .lines()
+                .filter(line -> line.startsWith("cmdstat_xread:"))
+                .map(line -> line.replaceFirst(".*calls=(\\d+).*", "$1"))
+                .mapToLong(Long::parseLong)
+                .sum();
+    }
+
+    @Test
+    @Tag("L14")
+    @DisplayName("L14 request(1) reads one batch and no other, however much waits; nothing is read without demand")
+    void demand() {
+        rig.queue(100);
+        Queue<StreamDelivery> got = new ConcurrentLinkedQueue<>();
+        StepVerifier.create(rig.consumer("c").batchSize(10).batches().doOnNext(got::add), 0)
+                .then(() -> Eventually.await("an active one", SOON, () -> rig.number("EXISTS", rig.key("lock:c")) == 1))
+                .expectNoEvent(Duration.ofMillis(100))
+                .then(() -> assertThat(reads()).isZero())
+                .thenRequest(1)
+                .expectNextCount(1)
+                .expectNoEvent(Duration.ofMillis(200))
+                .then(() -> assertThat(reads()).isLessThanOrEqualTo(2)) // one may have met a signal
+                .thenRequest(2)
+                .expectNextCount(2)
+                .expectNoEvent(Duration.ofMillis(100))
+                .thenCancel()
+                .verify(SOON);
+        assertThat(got).hasSize(3);
+        assertThat(rig.offset("c")).isEqualTo(EntryId.ZERO);
+    }
+
+    @Test
+    @Tag("L14")
+    @DisplayName("L14 a slow handler keeps at most one batch: the next is read when it is done")
+    void slowHandler() {
+        rig.queue(50);
+        AtomicInteger running = new AtomicInteger();
+        AtomicInteger most = new AtomicInteger();
+        Seen seen = new Seen();
+        rig.run(rig.consumer("c")
+                .batchSize(10)
+                .consume(batch -> Mono.delay(Duration.ofMillis(50))
+                        .doOnSubscribe(begun -> most.accumulateAndGet(running.incrementAndGet(), Math::max))
+                        .doFinally(end -> running.decrementAndGet())
+                        .then(seen.add(batch))));
+        Eventually.await("all", SOON, () -> rig.state("c").lag() == 0);
+        assertThat(most).hasValue(1);
+        assertThat(seen.batches).hasSize(5);
+    }
+
+    @Test
+    @Tag("T2")
+    @DisplayName("T2 eight handlers: the order of each key is kept, the offset is behind everything that is not done")
+    void concurrency() {
+        List<EntryId> ids = new ArrayList<>();
+        for (int i = 0; i < 20; i++) {
+            ids.addAll(rig.producer
+                    .queueAll(IntStream.range(0, 100)
+                            .mapToObj(n -> Map.of("id", n % 17, "n", n))
+                            .toList())
+                    .block(SOON));
+        }
+        Map<Object, List<EntryId>> byKey = new HashMap<>();
+        AtomicInteger running = new AtomicInteger();
+        AtomicInteger most = new AtomicInteger();
+        List<EntryId> tooEarly = Collections.synchronizedList(new ArrayList<>());
+        rig.run(rig.consumer("c")
+                .batchSize(200)
+                .concurrency(8)
+                .keyedBy(entry -> entry.get("id"))
+                .consume(batch -> {
+                    most.accumulateAndGet(running.incrementAndGet(), Math::max);
+                    return Mono.delay(Duration.ofMillis(5))
+                            .then(rig.stream.maxCommittedId("c"))
+                            .doOnNext(offset -> {
+                                synchronized (byKey) {
+                                    batch.entries()
+                                            .forEach(entry -> byKey.computeIfAbsent(
+                                                            entry.get("id"), key -> new ArrayList<>())
+                                                    .add(entry.id()));
+                                }
+                                if (!batch.entries().get(0).id().isAfter(offset)) {
+                                    tooEarly.add(offset);
+                                }
+                            })
+                            .doFinally(end -> running.decrementAndGet());
+                }));
+        Eventually.await("all", SOON, () -> rig.offset("c").equals(ids.get(ids.size() - 1)));
+        assertThat(most.get()).isGreaterThan(3);
+        assertThat(tooEarly).isEmpty();
+        assertThat(byKey.values().stream().mapToInt(List::size).sum()).isEqualTo(2_000);
+        byKey.values().forEach(order -> assertThat(order).isSorted());
+    }
+
+    @Test
+    @Tag("T2")
+    @DisplayName("T2 one entry is stuck: what is before it is committed, what is behind it is not, and no more is read")
+    void stuck() {
+        List<EntryId> ids = rig.queue(100);
+        Sinks.Empty<Void> goOn = Sinks.empty();
+        Seen seen = new Seen();
+        rig.run(rig.consumer("c")
+                .batchSize(20)
+                .concurrency(20)
+                .keyedBy(StreamEntry::id)
+                .consume(batch -> batch.entries().stream()
+                                .anyMatch(entry -> entry.get("id").equals(7))
+                        ? goOn.asMono().then(seen.add(batch))
+                        : seen.add(batch)));
+        Eventually.await("the others", SOON, () -> seen.records().size() >= 12);
+        Mono.delay(Duration.ofMillis(300)).block();
+        assertThat(rig.offset("c").compareTo(ids.get(7))).isNegative();
+        assertThat(seen.records()).allMatch(id -> (Integer) id < 20);
+        goOn.tryEmitEmpty();
+        Eventually.await("all", SOON, () -> rig.offset("c").equals(ids.get(99)));
+        assertThat(seen.records()).hasSize(100);
+    }
+
+    @Test
+    @DisplayName("stopping: what runs is finished and committed, nothing more is read, the lock is free at once")
+    void stopping() {
+        List<EntryId> ids = rig.queue(100);
+        Sinks.Empty<Void> stop = Sinks.empty();
+        Seen seen = new Seen();
+        Mono<Void> consuming = rig.consumer("c")
+                .batchSize(10)
+                .until(stop.asMono())
+                .consume(batch -> Mono.delay(Duration.ofMillis(200))
+                        .doOnSubscribe(begun -> stop.tryEmitEmpty())
+                        .then(seen.add(batch)));
+        consuming.block(SOON);
+        assertThat(seen.batches).hasSize(1);
+        assertThat(rig.offset("c")).isEqualTo(ids.get(9));
+        assertThat(rig.number("EXISTS", rig.key("lock:c"))).isZero();
+    }
+
+    @Test
+    @DisplayName("stopping: a handler that does not end is cut off at the deadline, what others did is committed")
+    void drainDeadline() {
+        List<EntryId> ids = rig.queue(10);
+        Sinks.Empty<Void> stop = Sinks.empty();
+        AtomicInteger cut = new AtomicInteger();
+        Mono<Void> consuming = rig.consumer(
+                        "c",
+                        ConsumerOptions.builder()
+                                .concurrency(10)
+                                .keyedBy(StreamEntry::id)
+                                .until(stop.asMono())
+                                .drain(Duration.ofMillis(300)))
+                .consume(batch -> batch.entries().stream()
+                                .anyMatch(entry -> entry.get("id").equals(9))
+                        ? Mono.never()
+                                .doOnSubscribe(begun -> stop.tryEmitEmpty())
+                                .doOnCancel(cut::incrementAndGet)
+                        : Mono.empty());
+        long begin = System.nanoTime();
+        consuming.block(SOON);
+        assertThat(Duration.ofNanos(System.nanoTime() - begin))
+                .isBetween(Duration.ofMillis(290), Duration.ofSeconds(3));
+        assertThat(cut).hasValue(1);
+        assertThat(rig.offset("c").compareTo(ids.get(9))).isNegative();
+    }
+
+    @Test
+    @DisplayName("stopping while standing by ends at once")
+    void stoppingWhileWaiting() {
+        rig.collect(rig.consumer("c"));
+        Eventually.await("an active one", SOON, () -> rig.number("EXISTS", rig.key("lock:c")) == 1);
+        rig.consumer("c")
+                .until(Mono.delay(Duration.ofMillis(50)))
+                .consume(batch -> Mono.empty())
+                .block(Duration.ofSeconds(2));
+    }
+
+    @Test
+    @DisplayName("seek moves an active consumer at once, back and forth; pause and resume hold for every instance")
+    void seekAndPause() {
+        List<EntryId> ids = rig.queue(10);
+        Seen seen = rig.collect(rig.consumer("c"));
+        Eventually.await("all", SOON, () -> rig.offset("c").equals(ids.get(9)));
+        rig.consumer("c").seek(ids.get(6)).block(SOON);
+        Eventually.await("three again", SOON, () -> seen.records().size() == 13);
+        assertThat(seen.records().subList(10, 13)).containsExactly(7, 8, 9);
+        rig.consumer("c").seek(ids.get(0).time()).block(SOON);
+        Eventually.await("all again", SOON, () -> seen.records().size() == 23);
+        assertThat(rig.consumer("c").pause().block(SOON)).isTrue();
+        assertThat(rig.consumer("c").pause().block(SOON)).isFalse();
+        EntryId late = rig.producer.queue("late").block(SOON);
+        Mono.delay(Duration.ofMillis(300)).block();
+        assertThat(seen.records()).hasSize(23);
+        assertThat(rig.state("c").paused()).isTrue();
+        assertThat(rig.state("c").lag()).isEqualTo(1);
+        assertThat(rig.consumer("c").resume().block(SOON)).isTrue();
+        Eventually.await("the late one", SOON, () -> rig.offset("c").equals(late));
+        assertThat(seen.records()).hasSize(24);
+    }
+
+    @Test
+    @Tag("L1")
+    @DisplayName("L1 an idle consumer blocks on a connection of its own: PING elsewhere answers meanwhile")
+    void blockingReads() {
+        rig.collect(rig.consumer("c"));
+        Eventually.await(
+                "a blocked reader",
+                SOON,
+                () -> rig.raw("CLIENT", "LIST").text(0).contains("cmd=xread"));
+        List<Long> millis = new ArrayList<>();
+        for (int i = 0; i < 200; i++) {
+            long start = System.nanoTime();
+            rig.raw("PING");
+            millis.add(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+        }
+        Collections.sort(millis);
+        assertThat(millis.get(190)).isLessThan(50);
+    }
+
+    @Test
+    @Tag("L2")
+    @DisplayName("L2 commands may take 1 s, reads block for 2 s: what comes late in the block is read")
+    void blockLongerThanTheTimeout() {
+        try (StreamRig hasty = StreamRig.on(RedisSettings.builder(redis.uri())
+                .namespace("c")
+                .commandTimeout(Duration.ofSeconds(1))
+                .build())) {
+            Seen seen = hasty.collect(hasty.consumer("c"));
+            Eventually.await(
+                    "a blocked reader",
+                    SOON,
+                    () -> rig.raw("CLIENT", "LIST").text(0).contains("cmd=xread"));
+            Mono.delay(Duration.ofMillis(1_500)).block();
+            rig.queue("late");
+            Eventually.await("it", SOON, () -> seen.records().equals(List.of("late")));
+        }
+    }
+
+    @Test
+    @Tag("L3")
+    @DisplayName("L3 connections are killed 300 times while producing: every id given is there once, nothing else")
+    void killedConnections() {
+        AtomicInteger kills = new AtomicInteger();
+        Mono<Void> kill = Flux.interval(Duration.ofMillis(20), Schedulers.boundedElastic())
+                .onBackpressureDrop()
+                .concatMap(tick -> rig.mill.redis().call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+                .takeWhile(killed -> kills.addAndGet(((Long) killed).intValue()) < 300)
+                .then();
+        Map<Integer, EntryId> given = Collections.synchronizedMap(new HashMap<>());
+        try (StreamRig other = StreamRig.on(redis.uri(), "c")) {
+            AtomicInteger next = new AtomicInteger();
+            Flux.<Integer>generate(sink -> sink.next(next.getAndIncrement()))
+                    .takeUntilOther(kill)
+                    .flatMap(
+                            n -> Mono.defer(() ->
+                                            other.producer.queue(Change.of(n).withProducerId("p" + n)))
+                                    .retryWhen(Retry.fixedDelay(200, Duration.ofMillis(20)))
+                                    .doOnNext(id -> given.put(n, id)),
+                            64)
+                    .blockLast(Duration.ofSeconds(60));
+        }
+        Map<Integer, EntryId> there = new HashMap<>();
+        List<StreamEntry> entries =
+                rig.stream.entries(EntryId.ZERO).collectList().block(SOON);
+        entries.forEach(entry -> there.put((Integer) entry.get("id"), entry.id()));
+        assertThat(entries).hasSameSizeAs(given.entrySet());
+        assertThat(there).isEqualTo(given);
+        assertThat(kills).hasValueGreaterThanOrEqualTo(300);
+    }
+
+    @Test
+    @Tag("L4")
+    @DisplayName("L4 calls time out while Redis sleeps and are repeated: one entry each, also without producer ids")
+    void timedOutCallsRunLater() {
+        try (StreamRig hasty = StreamRig.on(RedisSettings.builder(redis.uri())
+                .namespace("c")
+                .commandTimeout(Duration.ofMillis(700))
+                .build())) {
+            hasty.queue("warm");
+            Mono<Object> sleep = rig.mill.redis().call("DEBUG", "SLEEP", "0.9");
+            Mono<List<EntryId>> produce =
+                    Flux.range(0, 20).concatMap(hasty.producer::queue).collectList();
+            List<EntryId> ids = Mono.zip(sleep, produce).block(SOON).getT2();
+            assertThat(ids).doesNotHaveDuplicates().hasSize(20);
+        }
+        assertThat(rig.stream.size().block(SOON)).isEqualTo(21);
+    }
+
+    @Test
+    @Tag("L6")
+    @Tag("L11")
+    @DisplayName("L6 L11 a batch of 10,000 with request(1) arrives whole, and the connection is free for others")
+    void largeBatches() {
+        Flux.range(0, 10).concatMap(i -> rig.producer.queueAll(numbers(1_000))).blockLast(SOON);
+        StepVerifier.create(rig.consumer("c").batchSize(10_000).batches(), 1)
+                .assertNext(delivery -> assertThat(delivery.batch().size()).isEqualTo(10_000))
+                .then(() -> assertThat(rig.raw("PING").text(0)).isEqualTo("PONG"))
+                .thenCancel()
+                .verify(SOON);
+    }
+
+    @Test
+    @Tag("L7")
+    @DisplayName("L7 5,000 batches asked for one by one: reading never gets stuck")
+    void smallRequests() {
+        rig.queue(5_000);
+        rig.consumer("c")
+                .batchSize(1)
+                .batches()
+                .limitRate(1)
+                .concatMap(delivery -> delivery.batch().lastId().seq() % 100 == 0 ? delivery.commit() : Mono.empty(), 1)
+                .takeUntilOther(Flux.interval(Duration.ofMillis(50)).filter(tick -> reads() >= 5_000))
+                .blockLast(Duration.ofSeconds(60));
+        assertThat(reads()).isGreaterThanOrEqualTo(5_000);
+    }
+
+    @Test
+    @Tag("L8")
+    @DisplayName("L8 a handler blocks for three leases: it stays the active one, and is called once")
+    void blockingHandler() {
+        rig.queue("a");
+        AtomicInteger calls = new AtomicInteger();
+        rig.run(rig.consumer("c", ConsumerOptions.builder().lease(Duration.ofMillis(500)))
+                .consume(batch -> Mono.fromRunnable(() -> {
+                    calls.incrementAndGet();
+                    long until = System.nanoTime() + Duration.ofMillis(1_500).toNanos();
+                    Eventually.await(SOON, () -> System.nanoTime() > until);
+                })));
+        Eventually.await("committed", SOON, () -> rig.offset("c").isAfter(EntryId.ZERO));
+        assertThat(calls).hasValue(1);
+    }
+
+    @Test
+    @Tag("L10")
+    @DisplayName("L10 scripts are flushed every 10 ms under load: no error, nothing twice, nothing missing")
+    void scriptFlush() {
+        Seen seen = rig.collect(rig.consumer("c").batchSize(50));
+        Mono<Void> produce =
+                Flux.range(0, 3_000).concatMap(n -> rig.producer.queue(n)).then();
+        Flux<Object> flush = Flux.interval(Duration.ofMillis(10))
+                .onBackpressureDrop()
+                .concatMap(tick -> rig.mill.redis().call("SCRIPT", "FLUSH"));
+        Mono.firstWithSignal(produce, flush.then()).block(Duration.ofSeconds(60));
+        Eventually.await("all", SOON, () -> seen.records().size() >= 3_000);
+        assertThat(seen.records()).isEqualTo(numbers(3_000));
+    }
+
+    @Test
+    @Tag("L12")
+    @DisplayName("L12 garbage among the entries: it becomes a dead letter, the next ones arrive")
+    void garbage() {
+        rig.queue("a");
+        rig.raw("XADD", rig.key("log"), "*", "payload", "{not json");
+        rig.raw("XADD", rig.key("log"), "*", "something", "else");
+        rig.queue("b");
+        List<Object> handled = Collections.synchronizedList(new ArrayList<>());
+        rig.run(rig.consumer("c", ConsumerOptions.builder().concurrency(3))
+                .consume(batch -> Mono.fromRunnable(() -> handled.addAll(
+                        batch.entries().stream().map(entry -> entry.get("id")).toList()))));
+        Eventually.await("two dead letters", SOON, () -> rig.deadLetters("c").size() == 2);
+        Eventually.await("the others", SOON, () -> handled.containsAll(List.of("a", "b")));
+        assertThat(rig.deadLetters("c").get(0).cause()).contains("not JSON");
+        assertThat(rig.deadLetters("c").get(1).cause()).contains("no field \"payload\"");
+    }
+
+    @Test
+    @DisplayName("what is out of range is refused by name and value")
+    void ranges() {
+        assertThatThrownBy(() -> rig.consumer("c").batchSize(0)).hasMessage("batchSize must be 1 to 10000, was 0");
+        assertThatThrownBy(() -> rig.mill.streams().consumer("s", "")).hasMessageContaining("consumer needs a name");
+        assertThatThrownBy(() -> rig.mill.streams().producer("")).hasMessageContaining("stream needs a name");
+        assertThatThrownBy(() -> EntryId.parse("12-x")).hasMessageContaining("\"12-x\" is no entry id");
+    }
+
+    private static List<Integer> numbers(int n) {
+        return IntStream.range(0, n).boxed().toList();
+    }
+}
