@@ -1,5 +1,6 @@
 package io.millrace.redis;
 
+import java.util.List;
 import java.util.concurrent.CompletionStage;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
@@ -23,6 +24,14 @@ public final class BlockingReader {
     /** Runs one command; empty when it answers null, as a block that timed out does. A cancel does not free the connection. */
     public Mono<Object> call(String name, Object... args) {
         return Redis.dispatch(connection.commands(), Redis.keyword(name), Redis.arguments(args))
+                .onErrorMap(RedisErrors::translate)
+                .publishOn(worker);
+    }
+
+    /** Runs a script on this very connection, once: for those who {@code WAIT} for what it wrote. */
+    public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
+        return Redis.eval(connection.commands(), script, keys, args)
+                .map(answer -> script.decode(Reply.of(answer)))
                 .onErrorMap(RedisErrors::translate)
                 .publishOn(worker);
     }

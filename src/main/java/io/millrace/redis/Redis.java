@@ -218,7 +218,7 @@ public final class Redis {
         return open != null ? Mono.just(open.commands()) : connecting.map(Driver.Connection::commands);
     }
 
-    private static Mono<Object> eval(
+    static Mono<Object> eval(
             RedisClusterReactiveCommands<byte[], byte[]> commands,
             LuaScript<?> script,
             List<byte[]> keys,

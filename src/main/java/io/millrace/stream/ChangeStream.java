@@ -45,7 +45,7 @@ public final class ChangeStream {
     /** How many entries there are. */
     public Mono<Long> size() {
         return Flux.fromIterable(shards)
-                .concatMap(keys -> redis.call("XLEN", (Object) keys.logKey()))
+                .concatMap(keys -> Calls.call(redis, "XLEN", (Object) keys.logKey()))
                 .reduce(0L, (sum, length) -> sum + (Long) length);
     }
 
@@ -59,7 +59,7 @@ public final class ChangeStream {
     /** The offset of a consumer; empty if it is not registered. With shards: the least of all. */
     public Mono<EntryId> maxCommittedId(String consumer) {
         return Flux.fromIterable(shards)
-                .concatMap(keys -> redis.call("GET", (Object) keys.offset(consumer)))
+                .concatMap(keys -> Calls.call(redis, "GET", (Object) keys.offset(consumer)))
                 .map(offset -> EntryId.parse(new String((byte[]) offset, StandardCharsets.US_ASCII)))
                 .reduce((one, other) -> one.isAfter(other) ? other : one);
     }
@@ -152,7 +152,7 @@ public final class ChangeStream {
                             return from;
                         })
                 .concatMap(
-                        from -> redis.call("XRANGE", key, "(" + from[0], "+", "COUNT", PAGE)
+                        from -> Calls.call(redis, "XRANGE", key, "(" + from[0], "+", "COUNT", PAGE)
                                 .map(Reply::of)
                                 .doOnNext(page -> from[0] = page.size() < PAGE
                                         ? null

@@ -23,6 +23,20 @@ record StreamKeys(String stream, int shard, String log, String unit, String offs
         return new StreamKeys(stream, shard, unit + "log", unit, unit + "offset:", unit + "lock:", false);
     }
 
+    /** As the Ruby library redstream names them. Not all in one slot: not for a cluster. */
+    static StreamKeys ofRuby(String namespace, String stream) {
+        named("stream", stream);
+        String prefix = (namespace.isEmpty() ? "" : namespace + ":") + "redstream:";
+        return new StreamKeys(
+                stream,
+                0,
+                prefix + "stream:" + stream,
+                prefix + "millrace:" + stream + ":",
+                prefix + "offset:" + stream + ":",
+                prefix + "lock:consumer:" + stream + ":",
+                true);
+    }
+
     byte[] logKey() {
         return bytes(log);
     }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -15,24 +16,57 @@ import reactor.core.publisher.Mono;
 public final class Streams {
 
     private final Redis redis;
+    private final @Nullable String rubyNamespace;
     private final Map<String, StreamProducer> producers = new ConcurrentHashMap<>();
 
     /** The streams in this Redis' namespace. */
     public Streams(Redis redis) {
+        this(redis, null);
+    }
+
+    private Streams(Redis redis, @Nullable String rubyNamespace) {
         StreamScripts.load();
         Lock.load();
         this.redis = redis;
+        this.rubyNamespace = rubyNamespace;
+    }
+
+    /**
+     * The same with the keys of the Ruby library redstream: a consumer here follows the stream of a Rails application, takes turns with
+     * its instances there, and goes on from their offset; and the other way round. Each side runs a delayer for its own repair notes.
+     * Register the consumers of the other side before you trim here, see {@link ChangeStream#register}.
+     *
+     * @param namespace redstream's own, often empty
+     * @throws IllegalArgumentException on a cluster: those keys are not in one slot
+     */
+    public Streams rubyKeys(String namespace) {
+        if (redis.isCluster()) {
+            throw new IllegalArgumentException(
+                    "keys of the Ruby library are not in one slot; use a single server or Sentinel");
+        }
+        return new Streams(redis, namespace);
     }
 
     /** Tells a stream about changes. One instance a stream and process. */
     public StreamProducer producer(String stream) {
-        return producers.computeIfAbsent(
+        return producers.computeIfAbsent(stream, name -> producer(name, redis::run));
+    }
+
+    /**
+     * As {@link #producer(String)}, waiting until replicas have it; a connection of its own, so keep it.
+     *
+     * @throws IllegalArgumentException on a cluster
+     */
+    public StreamProducer producer(String stream, ReplicaWait wait) {
+        return producer(stream, new ReplicatedRunner(redis, wait));
+    }
+
+    private StreamProducer producer(String stream, Outlet.Runner runner) {
+        return new StreamProducer(
                 stream,
-                name -> new StreamProducer(
-                        name,
-                        shards(name).stream()
-                                .map(keys -> new Outlet(keys, announce(name), redis::run, StreamProducer.ID_WINDOW))
-                                .toList()));
+                shards(stream).stream()
+                        .map(keys -> new Outlet(keys, announce(stream), runner, StreamProducer.ID_WINDOW))
+                        .toList());
     }
 
     /** Reads a stream under a name. */
@@ -61,7 +95,7 @@ public final class Streams {
 
     /** The names of all streams something was produced to or read from, sorted. */
     public Flux<String> names() {
-        return redis.call("SMEMBERS", (Object) known())
+        return Calls.call(redis, "SMEMBERS", (Object) known())
                 .map(Reply::of)
                 .flatMapIterable(names -> IntStream.range(0, names.size())
                         .mapToObj(names::text)
@@ -70,7 +104,9 @@ public final class Streams {
     }
 
     private Mono<Void> announce(String stream) {
-        return redis.call("SADD", known(), StreamKeys.bytes(stream)).then();
+        return rubyNamespace != null
+                ? Mono.empty()
+                : Calls.call(redis, "SADD", known(), StreamKeys.bytes(stream)).then();
     }
 
     private byte[] known() {
@@ -78,6 +114,9 @@ public final class Streams {
     }
 
     private List<StreamKeys> shards(String stream) {
-        return List.of(StreamKeys.of(redis.keys(), stream, 0));
+        return List.of(
+                rubyNamespace != null
+                        ? StreamKeys.ofRuby(rubyNamespace, stream)
+                        : StreamKeys.of(redis.keys(), stream, 0));
     }
 }
