@@ -128,11 +128,7 @@ final class DeliverCommand extends Action {
 
     private int many(Session session) {
         Console console = session.console();
-        Path file = input == null || input.equals("-") ? null : Path.of(input);
-        if (file != null && !Files.isReadable(file)) {
-            throw new CannotDoException("cannot read \"" + file + "\": "
-                    + (Files.exists(file) ? "no permission" : "there is no such file"));
-        }
+        Path file = readable(input);
         if (file == null && console.terminal().input()) {
             console.say("reading events from the terminal, one JSON object a line; Ctrl-D ends");
         }
@@ -151,8 +147,18 @@ final class DeliverCommand extends Action {
         return tally.bad == 0 && tally.refused == 0 ? Main.DONE : Main.PARTLY;
     }
 
+    /** The file to read; {@code null}: standard input. */
+    static @Nullable Path readable(@Nullable String input) {
+        Path file = input == null || input.equals("-") ? null : Path.of(input);
+        if (file != null && !Files.isReadable(file)) {
+            throw new CannotDoException("cannot read \"" + file + "\": "
+                    + (Files.exists(file) ? "no permission" : "there is no such file"));
+        }
+        return file;
+    }
+
     /** Lines of the input, read as they are asked for. */
-    private static Flux<LineSplitter.Line> lines(@Nullable Path file, InputStream standardInput, Progress progress) {
+    static Flux<LineSplitter.Line> lines(@Nullable Path file, InputStream standardInput, Progress progress) {
         return Flux.using(
                         () -> new Reader(file == null ? standardInput : Files.newInputStream(file), progress),
                         reader -> Flux.<List<LineSplitter.Line>>generate(sink -> {

@@ -36,6 +36,7 @@ import reactor.core.Exceptions;
             DemoCommand.class,
             DeliverCommand.class,
             QueueCommand.class,
+            StreamCommand.class,
             ListenCommand.class,
             DoctorCommand.class,
             ServeCommand.class,

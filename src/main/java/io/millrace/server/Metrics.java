@@ -20,7 +20,7 @@ import java.util.function.ToDoubleFunction;
 import reactor.core.publisher.Mono;
 
 /**
- * What is counted, for Prometheus. Tags have few values: routes, methods, statuses and registered queues; never a facet, an id, or a
+ * What is counted, for Prometheus. Tags have few values: routes, methods, statuses and registered queues, streams and consumers; never a facet, an id, or a
  * name that a caller made up.
  */
 final class Metrics {
@@ -53,6 +53,7 @@ final class Metrics {
             .description("How long messages waited that this server handed out, rounded up to a power of two of ms")
             .baseUnit("seconds")
             .register(registry);
+    private final StreamMetrics streams = new StreamMetrics(registry);
     private final AtomicBoolean looking = new AtomicBoolean();
     private final AtomicInteger up = new AtomicInteger();
     private volatile long looked = System.nanoTime() - MAX_AGE_NANOS;
@@ -125,6 +126,7 @@ final class Metrics {
             return QueueState.all(mill)
                     .take(MAX_QUEUES)
                     .collectList()
+                    .delayUntil(states -> streams.look(mill, MAX_QUEUES))
                     .timeout(LOOK_BUDGET)
                     .doOnNext(this::keep)
                     .doOnError(away -> up.set(0))

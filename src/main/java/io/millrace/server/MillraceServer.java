@@ -79,6 +79,7 @@ public final class MillraceServer {
         this.stop = Mono.defer(this::stopOnce).cache();
         new OperationsApi(mill, settings, metrics, stopping.asMono()).addTo(router);
         new PolicyApi(mill).addTo(router);
+        new StreamsApi(mill).addTo(router);
         router.route(
                         "GET",
                         "/health/live",

@@ -1,0 +1,200 @@
+package io.millrace.server;
+
+import io.millrace.Millrace;
+import io.millrace.stream.ChangeStream;
+import io.millrace.stream.EntryId;
+import io.millrace.stream.StreamConsumer;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** Change streams over HTTP; {@code openapi.json} describes it. */
+final class StreamsApi {
+
+    /** How many records one request may produce, and how many entries or dead letters one answer lists. */
+    static final int MAX_LISTED = 1_000;
+
+    private static final String STREAM = "/api/streams/{name}";
+    private static final String CONSUMER = STREAM + "/consumers/{consumer}";
+
+    private final Millrace mill;
+
+    StreamsApi(Millrace mill) {
+        this.mill = mill;
+    }
+
+    void addTo(Router router) {
+        router.route("GET", "/api/streams", Router.Kind.GUARDED, this::list)
+                .route("GET", STREAM, Router.Kind.GUARDED, this::show)
+                .route("GET", STREAM + "/entries", Router.Kind.GUARDED, this::entries)
+                .route("POST", STREAM + "/entries", Router.Kind.GUARDED, this::produce)
+                .route("POST", STREAM + "/trim", Router.Kind.GUARDED, this::trim)
+                .route("PUT", CONSUMER, Router.Kind.GUARDED, this::register)
+                .route("DELETE", CONSUMER, Router.Kind.GUARDED, this::unregister)
+                .route("POST", CONSUMER + "/seek", Router.Kind.GUARDED, this::seek)
+                .route("POST", CONSUMER + "/pause", Router.Kind.GUARDED, exchange -> pause(exchange, true))
+                .route("POST", CONSUMER + "/resume", Router.Kind.GUARDED, exchange -> pause(exchange, false))
+                .route("GET", CONSUMER + "/dead-letters", Router.Kind.GUARDED, this::deadLetters)
+                .route("POST", CONSUMER + "/dead-letters/retry", Router.Kind.GUARDED, ex -> settle(ex, true))
+                .route("POST", CONSUMER + "/dead-letters/drop", Router.Kind.GUARDED, ex -> settle(ex, false));
+    }
+
+    private Mono<Void> list(Exchange exchange) {
+        return mill.streams()
+                .names()
+                .concatMap(name -> mill.streams().stream(name).state())
+                .map(StreamShapes::state)
+                .collectList()
+                .flatMap(states -> exchange.answer(200, Map.of("streams", states)));
+    }
+
+    private Mono<Void> show(Exchange exchange) {
+        return stream(exchange)
+                .state()
+                .map(StreamShapes::state)
+                .collectList()
+                .flatMap(states -> exchange.answer(200, Map.of("shards", states)));
+    }
+
+    private Mono<Void> entries(Exchange exchange) {
+        int n = exchange.number("n", 10, 1, MAX_LISTED);
+        EntryId after = id(Objects.requireNonNullElse(exchange.query("after"), EntryId.ZERO.toString()));
+        return stream(exchange)
+                .entries(after)
+                .take(n)
+                .map(entry -> StreamShapes.entry(exchange.path("name"), entry))
+                .collectList()
+                .flatMap(entries -> exchange.answer(200, Map.of("entries", entries)));
+    }
+
+    private Mono<Void> produce(Exchange exchange) {
+        return exchange.object("records", "delay").flatMap(body -> {
+            if (!(body.get("records") instanceof List<?> records)
+                    || records.size() > MAX_LISTED
+                    || records.contains(null)) {
+                throw Problem.of(
+                        400,
+                        "bad_request",
+                        "the body must be {\"records\": [...]} with " + MAX_LISTED
+                                + " records at most, none of them null");
+            }
+            var producer = mill.streams().producer(exchange.path("name"));
+            if (Boolean.TRUE.equals(body.get("delay"))) {
+                return producer.delayAll(records)
+                        .then(Mono.defer(() -> exchange.answer(200, Map.of("noted", records.size()))));
+            }
+            return producer.queueAll(records)
+                    .map(ids -> ids.stream().map(EntryId::toString).toList())
+                    .flatMap(ids -> exchange.answer(200, Map.of("ids", ids)));
+        });
+    }
+
+    private Mono<Void> trim(Exchange exchange) {
+        return mill.streams()
+                .trimmer(exchange.path("name"))
+                .runOnce()
+                .flatMap(report -> exchange.answer(200, StreamShapes.trimmed(report)));
+    }
+
+    private Mono<Void> register(Exchange exchange) {
+        String consumer = exchange.path("consumer");
+        return exchange.object("after").flatMap(body -> {
+            String after = Exchange.text(body, "after");
+            ChangeStream stream = stream(exchange);
+            Mono<Void> registered = after == null
+                    ? stream.register(consumer)
+                    : after.equals("end") ? stream.registerAtEnd(consumer) : stream.register(consumer, id(after));
+            return registered.then(answerOffset(exchange));
+        });
+    }
+
+    private Mono<Void> unregister(Exchange exchange) {
+        return stream(exchange)
+                .unregister(exchange.path("consumer"))
+                .flatMap(known -> exchange.answer(200, Map.of("unregistered", known)));
+    }
+
+    private Mono<Void> seek(Exchange exchange) {
+        return exchange.object("to").flatMap(body -> {
+            String to = Exchange.text(body, "to");
+            if (to == null) {
+                throw Problem.of(400, "bad_request", "the body must be {\"to\": \"begin\", \"end\" or an entry id}");
+            }
+            StreamConsumer consumer = consumer(exchange);
+            Mono<Void> moved = switch (to) {
+                case "begin" -> consumer.seekToBeginning();
+                case "end" -> consumer.seekToEnd();
+                default -> consumer.seek(id(to));
+            };
+            return moved.then(answerOffset(exchange));
+        });
+    }
+
+    private Mono<Void> answerOffset(Exchange exchange) {
+        return Mono.defer(() -> stream(exchange).maxCommittedId(exchange.path("consumer")))
+                .flatMap(offset -> exchange.answer(200, Map.of("offset", offset.toString())));
+    }
+
+    private Mono<Void> pause(Exchange exchange, boolean paused) {
+        StreamConsumer consumer = consumer(exchange);
+        return (paused ? consumer.pause() : consumer.resume())
+                .flatMap(changed -> exchange.answer(200, Map.of("paused", paused, "changed", changed)));
+    }
+
+    private Mono<Void> deadLetters(Exchange exchange) {
+        int n = exchange.number("n", 10, 1, MAX_LISTED);
+        return stream(exchange)
+                .deadLetters(exchange.path("consumer"))
+                .take(n)
+                .map(letter -> StreamShapes.deadLetter(exchange.path("name"), exchange.path("consumer"), letter))
+                .collectList()
+                .flatMap(letters -> exchange.answer(200, Map.of("deadLetters", letters)));
+    }
+
+    private Mono<Void> settle(Exchange exchange, boolean again) {
+        ChangeStream stream = stream(exchange);
+        String consumer = exchange.path("consumer");
+        return exchange.object("letters").flatMap(body -> {
+            List<String> wanted = letters(body);
+            return stream.deadLetters(consumer)
+                    .filter(letter -> wanted.contains(letter.id().toString()))
+                    .collectList()
+                    .flatMapMany(Flux::fromIterable)
+                    .concatMap(letter -> again ? stream.retry(consumer, letter) : stream.drop(consumer, letter))
+                    .filter(done -> done)
+                    .count()
+                    .flatMap(done -> exchange.answer(200, Map.of(again ? "retried" : "dropped", done)));
+        });
+    }
+
+    private static List<String> letters(Map<String, @Nullable Object> body) {
+        if (!(body.get("letters") instanceof List<?> letters)
+                || letters.size() > MAX_LISTED
+                || !letters.stream().allMatch(String.class::isInstance)) {
+            throw Problem.of(
+                    400,
+                    "bad_request",
+                    "the body must be {\"letters\": [\"...\"]} with " + MAX_LISTED + " letters at most");
+        }
+        return letters.stream().map(String.class::cast).toList();
+    }
+
+    private ChangeStream stream(Exchange exchange) {
+        return mill.streams().stream(exchange.path("name"));
+    }
+
+    private StreamConsumer consumer(Exchange exchange) {
+        return mill.streams().consumer(exchange.path("name"), exchange.path("consumer"));
+    }
+
+    private static EntryId id(String text) {
+        try {
+            return EntryId.parse(text);
+        } catch (IllegalArgumentException e) {
+            throw Problem.of(400, "bad_request", String.valueOf(e.getMessage()));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+package io.millrace.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.millrace.Millrace;
+import io.millrace.MillraceSettings;
+import io.millrace.cli.CommandLineIT.Result;
+import io.millrace.redis.RedisSettings;
+import io.millrace.stream.ConsumerOptions;
+import io.millrace.testing.Eventually;
+import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisServer;
+import io.millrace.testing.RedisTest;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import reactor.core.publisher.Mono;
+
+/** The stream commands: the shape of every line, exit codes, and that what was printed is committed. */
+@RedisTest
+class StreamCommandIT {
+
+    private static final Duration SOON = Duration.ofSeconds(10);
+
+    private RedisServer redis;
+
+    @Namespace
+    private String namespace;
+
+    private Result millrace(String... args) {
+        return withInput("", args);
+    }
+
+    private Result withInput(String input, String... args) {
+        List<String> all = new ArrayList<>(List.of("--namespace", namespace));
+        all.addAll(Arrays.asList(args));
+        return CommandLineIT.run(
+                Map.of("MILLRACE_REDIS", redis.uri()),
+                input.getBytes(StandardCharsets.UTF_8),
+                all.toArray(String[]::new));
+    }
+
+    @SuppressWarnings("unchecked")
+    private Map<String, Object> consumer(String stream) {
+        return (Map<String, Object>)
+                ((List<?>) millrace("stream", "show", stream).line(0).get("consumers")).get(0);
+    }
+
+    @Test
+    @DisplayName("what is produced is consumed once, in order, with its id; bad lines are named and the others go on")
+    void produceAndConsume() {
+        Result produced = withInput("1\n\"a\"\n{oops\n{\"id\":2,\"x\":[1]}\n", "stream", "produce", "p");
+        assertThat(produced.code()).isEqualTo(Main.PARTLY);
+        assertThat(produced.err()).contains("line 3: not JSON");
+        assertThat(produced.out()).hasSize(3);
+        assertThat(produced.keys(0)).containsExactly("stream", "line", "id");
+        assertThat(produced.line(2).get("line")).isEqualTo(4);
+        Result consumed = millrace("stream", "consume", "p", "c", "--batch", "2");
+        assertThat(consumed.code()).isEqualTo(Main.DONE);
+        assertThat(consumed.keys(0)).containsExactly("stream", "id", "payload");
+        assertThat(consumed.out()).hasSize(3);
+        for (int i = 0; i < 3; i++) {
+            assertThat(consumed.line(i).get("id")).isEqualTo(produced.line(i).get("id"));
+        }
+        assertThat(consumed.line(2).get("payload")).isEqualTo(Map.of("id", 2, "x", List.of(1)));
+        assertThat(millrace("stream", "consume", "p", "c").out()).isEmpty();
+        assertThat(consumer("p"))
+                .containsEntry("lag", 0)
+                .containsEntry("offset", produced.line(2).get("id"));
+    }
+
+    @Test
+    @DisplayName("notes, list, show, tail, register, seek, trim: each answers with what it did")
+    void lookingAfter() {
+        assertThat(withInput("1\n2\n1\n", "stream", "produce", "s", "--delay").out())
+                .hasSize(3);
+        withInput("7\n8\n9\n", "stream", "produce", "s");
+        Result shown = millrace("stream", "show", "s");
+        assertThat(shown.keys(0))
+                .containsExactly(
+                        "stream", "shard", "length", "first", "last", "trimmed", "notes", "oldestNoteMs", "consumers");
+        assertThat(shown.line(0).get("notes")).isEqualTo(2);
+        assertThat(shown.line(0).get("length")).isEqualTo(3);
+        assertThat(millrace("stream", "list").out()).isNotEmpty();
+        Result tail = millrace("stream", "tail", "s", "-n", "2");
+        assertThat(tail.out()).hasSize(2);
+        String first = String.valueOf(tail.line(0).get("id"));
+        assertThat(millrace("stream", "register", "s", "c").line(0).get("offset"))
+                .isEqualTo("0-0");
+        assertThat(consumer("s")).containsEntry("lag", 3).containsEntry("active", false);
+        assertThat(millrace("stream", "trim", "s").line(0).get("heldBackBy")).isEqualTo(List.of("c"));
+        assertThat(millrace("stream", "seek", "s", "c", first).line(0).get("offset"))
+                .isEqualTo(first);
+        assertThat(millrace("stream", "trim", "s").line(0).get("removed")).isEqualTo(1);
+        assertThat(millrace("stream", "seek", "s", "c", "end").line(0).get("offset"))
+                .isEqualTo(shown.line(0).get("last"));
+        assertThat(millrace("stream", "register", "s", "c", "--forget").code()).isEqualTo(Main.DONE);
+        assertThat(millrace("stream", "register", "s", "c", "--forget").code()).isEqualTo(Main.PARTLY);
+        assertThat(millrace("stream", "seek", "s", "c", "nonsense").err()).contains("no entry id");
+    }
+
+    @Test
+    @DisplayName("dead letters are shown with their cause, and appended again on demand")
+    void deadLetters() {
+        withInput("1\n", "stream", "produce", "d");
+        Millrace mill = Millrace.connect(MillraceSettings.of(
+                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        var running = mill.streams()
+                .consumer("d", "c")
+                .with(ConsumerOptions.builder().attempts(1).build())
+                .consume(batch -> Mono.error(new IllegalStateException("no way")))
+                .subscribe();
+        Eventually.await(
+                "a dead letter", SOON, () -> consumer("d").get("deadLetters").equals(1));
+        running.dispose();
+        mill.shutdown().block(SOON);
+        Result shown = millrace("stream", "dead-letters", "d", "c");
+        assertThat(shown.keys(0))
+                .containsExactly("stream", "consumer", "letter", "shard", "id", "attempts", "cause", "payload");
+        assertThat(String.valueOf(shown.line(0).get("cause"))).contains("no way");
+        assertThat(millrace("stream", "dead-letters", "d", "c", "--retry", "--drop")
+                        .code())
+                .isEqualTo(Main.FAILED);
+        assertThat(millrace("stream", "dead-letters", "d", "c", "--retry").out())
+                .hasSize(1);
+        assertThat(millrace("stream", "dead-letters", "d", "c").out()).isEmpty();
+        assertThat(millrace("stream", "tail", "d").out()).hasSize(2);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"produce", "consume", "list", "show", "tail", "register", "trim", "seek", "dead-letters"})
+    @DisplayName("every command has help with an example")
+    void help(String command) {
+        Result help = millrace("stream", command, "--help");
+        assertThat(help.code()).isZero();
+        assertThat(String.join("\n", help.out()))
+                .contains("millrace stream " + command)
+                .contains("Example");
+    }
+}
