@@ -64,6 +64,10 @@ final class BenchServer implements AutoCloseable {
         return "redis://127.0.0.1:" + port;
     }
 
+    int port() {
+        return port;
+    }
+
     Redis admin() {
         return admin;
     }

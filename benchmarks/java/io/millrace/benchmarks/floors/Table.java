@@ -12,6 +12,11 @@ final class Table {
 
     private final Map<String, Map<String, List<Double>>> rows = new LinkedHashMap<>();
 
+    /** Forgets everything: that was to warm up. */
+    void clear() {
+        rows.clear();
+    }
+
     void add(String row, String column, double value) {
         rows.computeIfAbsent(row, key -> new LinkedHashMap<>())
                 .computeIfAbsent(column, key -> new ArrayList<>())
