@@ -1,6 +1,9 @@
 package io.millrace;
 
 import io.lettuce.core.AbstractRedisClient;
+import io.millrace.drain.DirtyMap;
+import io.millrace.drain.Drain;
+import io.millrace.drain.DrainBuilder;
 import io.millrace.queue.Delivered;
 import io.millrace.queue.FacetQueue;
 import io.millrace.queue.LiveEvents;
@@ -129,6 +132,21 @@ public final class Millrace implements AutoCloseable {
     /** As {@link #listen}, with word of what is missing. */
     public Flux<LiveSignal> listenSignals(String pattern) {
         return live.signals(pattern);
+    }
+
+    /** A drain to be put together: takes change notifications, see {@link Drain}. */
+    public DrainBuilder drain() {
+        return new DrainBuilder(redis, queues);
+    }
+
+    /** Which resources changed, as the drain of the default name has it. */
+    public DirtyMap dirtyMap() {
+        return dirtyMap(Drain.DEFAULT_NAME);
+    }
+
+    /** As {@link #dirtyMap()}, of the drain of another name. */
+    public DirtyMap dirtyMap(String name) {
+        return new DirtyMap(redis, name);
     }
 
     /** The Redis underneath, for parts that are built on it. */

@@ -89,6 +89,8 @@ class ArchitectureTest {
             "io.millrace.redis.PubSub",
             // The outermost start of a long-lived component, disposed of by Redis.close().
             "io.millrace.redis.ServerClock",
+            // The outermost start of a long-lived component; run() is the same for those who own its subscription.
+            "io.millrace.drain.Drain",
             // close() of AutoCloseable: shutdown() is the same for those who want to wait.
             "io.millrace.Millrace");
 
