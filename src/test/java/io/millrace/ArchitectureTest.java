@@ -50,7 +50,7 @@ class ArchitectureTest {
                     "server", List.of("redis", "json", "lock", "queue", "stream", "ipc", "quest", "resource", "drain")),
             // The commands speak of queues, addresses and JSON themselves: hiding those words behind server would only
             // repeat them.
-            Map.entry("cli", List.of("server", "queue", "redis", "json")),
+            Map.entry("cli", List.of("server", "queue", "drain", "redis", "json")),
             Map.entry(
                     "spring",
                     List.of(

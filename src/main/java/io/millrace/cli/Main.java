@@ -37,6 +37,7 @@ import reactor.core.Exceptions;
             DeliverCommand.class,
             QueueCommand.class,
             ListenCommand.class,
+            DirtyCommand.class,
             DoctorCommand.class,
             ServeCommand.class,
             DemoWorker.class,

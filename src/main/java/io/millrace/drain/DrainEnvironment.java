@@ -1,6 +1,8 @@
 package io.millrace.drain;
 
 import io.millrace.redis.RedisSettings;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -11,12 +13,13 @@ import org.jspecify.annotations.Nullable;
  *
  * @param tokens of {@code ROUTEMASTER_DRAIN_TOKENS}: a comma between two; empty if it is not set
  * @param webhookSecrets of {@code MILLRACE_WEBHOOK_SECRETS}, likewise
- * @param redis of {@code ROUTEMASTER_DRAIN_REDIS}; {@code null} if it is not set
+ * @param redis of {@code ROUTEMASTER_DRAIN_REDIS}, as {@link RedisSettings#of} takes it; {@code null} if it is not set. It may hold a
+ *     password
  */
 public record DrainEnvironment(
         List<String> tokens,
         List<String> webhookSecrets,
-        @Nullable RedisSettings redis) {
+        @Nullable String redis) {
 
     /** {@value}. */
     public static final String TOKENS = "ROUTEMASTER_DRAIN_TOKENS";
@@ -37,7 +40,6 @@ public record DrainEnvironment(
      * Reads them.
      *
      * @param environment such as {@link System#getenv()}
-     * @throws IllegalArgumentException if the address of Redis is none
      */
     public static DrainEnvironment of(Map<String, String> environment) {
         String redis = environment.getOrDefault(REDIS, "");
@@ -57,22 +59,22 @@ public record DrainEnvironment(
     }
 
     /** {@code redis://user:password@host:port/database/namespace}: the namespace is the second part of the path. */
-    private static RedisSettings redis(String address) {
+    private static String redis(String address) {
         int host = address.indexOf("://") + 3;
         int path = host < 3 ? -1 : address.indexOf('/', host);
         int namespace = path < 0 ? -1 : address.indexOf('/', path + 1);
         if (namespace < 0) {
-            return RedisSettings.of(address);
+            return address;
         }
         String name = address.substring(namespace + 1);
-        RedisSettings.Builder builder = RedisSettings.builder(address.substring(0, namespace));
-        return name.isEmpty() ? builder.build() : builder.namespace(name).build();
+        return address.substring(0, namespace)
+                + (name.isEmpty() ? "" : "?namespace=" + URLEncoder.encode(name, StandardCharsets.UTF_8));
     }
 
     /** Never a token, a secret or a password. */
     @Override
     public String toString() {
-        return "DrainEnvironment[" + tokens.size() + " tokens, " + webhookSecrets.size() + " webhook secrets, " + redis
-                + "]";
+        return "DrainEnvironment[" + tokens.size() + " tokens, " + webhookSecrets.size() + " webhook secrets, "
+                + (redis == null ? "no Redis" : RedisSettings.of(redis)) + "]";
     }
 }
