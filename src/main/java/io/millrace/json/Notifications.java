@@ -262,7 +262,27 @@ public final class Notifications {
         if (token != JsonToken.START_OBJECT) {
             throw bad(index, "must have an object as data, had " + token);
         }
-        return (Map<String, @Nullable Object>) Json.value(parser);
+        Map<String, @Nullable Object> data = (Map<String, @Nullable Object>) Json.value(parser);
+        mustBeUnicode(data, index);
+        return data;
+    }
+
+    /** What cannot be written again must not be accepted: an escape may stand for half a character. */
+    private static void mustBeUnicode(@Nullable Object value, int index) {
+        if (value instanceof String text) {
+            for (int i = 0; i < text.length(); i++) {
+                if (Character.isSurrogate(text.charAt(i)) && !isPair(text, i)) {
+                    throw bad(index, "has a text in its data that is not legal Unicode");
+                }
+            }
+        } else if (value instanceof List<?> list) {
+            list.forEach(element -> mustBeUnicode(element, index));
+        } else if (value instanceof Map<?, ?> map) {
+            map.forEach((name, field) -> {
+                mustBeUnicode(name, index);
+                mustBeUnicode(field, index);
+            });
+        }
     }
 
     private static MalformedEventException bad(int index, String what) {
