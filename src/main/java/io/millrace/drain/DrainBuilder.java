@@ -49,7 +49,7 @@ public final class DrainBuilder {
     private final List<String> tokens = new ArrayList<>();
     private final List<String> secrets = new ArrayList<>();
     private final List<Pipeline.Step> before = new ArrayList<>();
-    private final List<Pipeline.Step> behind = new ArrayList<>();
+    private final List<Function<String, Pipeline.Step>> behind = new ArrayList<>(); // they are told the drain's name
     private final Map<String, Function<? super DrainEvent, ? extends Publisher<?>>> siphons = new LinkedHashMap<>();
     private final List<Function<? super DrainBatch, ? extends Publisher<?>>> listeners = new ArrayList<>();
     private @Nullable Function<? super DrainEvent, ? extends Publisher<?>> expire;
@@ -137,7 +137,12 @@ public final class DrainBuilder {
 
     /** A step of one's own: in front of the stack if none is chosen yet, else behind what is there. */
     public DrainBuilder stage(Stage stage) {
-        (stack == null ? before : behind).add(new Pipeline.Step(stage, false));
+        Pipeline.Step step = new Pipeline.Step(stage, false);
+        if (this.stack == null) {
+            before.add(step);
+        } else {
+            behind.add(drain -> step);
+        }
         return this;
     }
 
@@ -172,7 +177,7 @@ public final class DrainBuilder {
         if (stack == null) {
             stack = Stack.BASIC;
         }
-        behind.add(new Pipeline.Step(new QueueBridge(queues, environment), true));
+        behind.add(drain -> new Pipeline.Step(new QueueBridge(drain, queues, environment), false));
         return this;
     }
 
@@ -229,7 +234,7 @@ public final class DrainBuilder {
                 steps.add(expireEach("cacheBusting()"));
             }
         }
-        steps.addAll(behind);
+        behind.forEach(step -> steps.add(step.apply(unit.name())));
         return steps;
     }
 
