@@ -6,6 +6,10 @@ import static io.millrace.drain.http.Sender.TOKEN;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import io.millrace.drain.Authentication;
 import io.millrace.drain.Authentication.Outcome;
 import io.millrace.drain.ChangeType;
@@ -43,6 +47,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.LoggerFactory;
 import reactor.core.Disposable;
 import reactor.netty.DisposableServer;
 import reactor.netty.http.server.HttpServer;
@@ -153,6 +158,19 @@ class DrainHttpIT {
         Answer good = sender.post(
                 "/events/", bytes("[]"), "Authorization", TOKEN, "Content-Type", "Application/JSON; charset=utf-8");
         assertThat(good.status()).isEqualTo(204);
+    }
+
+    @Test
+    @Tag("X13")
+    @Tag("X14")
+    @DisplayName("X13 X14 nothing is decompressed: an encoded body is refused, however small it claims to be")
+    void encoded() {
+        for (String encoding : List.of("gzip", "br", "deflate", "zstd", "identity, gzip")) {
+            Answer answer = sender.post(
+                    "/events", bytes("[]"), "Authorization", TOKEN, "Content-Type", JSON, "Content-Encoding", encoding);
+            assertThat(answer.status()).as(encoding).isEqualTo(415);
+            assertThat(answer.detail()).contains("identity");
+        }
         assertThat(sender.post(
                                 "/events",
                                 bytes("[]"),
@@ -161,9 +179,49 @@ class DrainHttpIT {
                                 "Content-Type",
                                 JSON,
                                 "Content-Encoding",
-                                "gzip")
+                                "Identity")
                         .status())
-                .isEqualTo(415);
+                .isEqualTo(204);
+    }
+
+    @Test
+    @Tag("X18")
+    @DisplayName("X18 neither tokens nor data nor what a URL carries get into the log, whatever goes wrong")
+    void logs() {
+        Logger logger = (Logger) LoggerFactory.getLogger("io.millrace.drain");
+        Level before = logger.getLevel();
+        ListAppender<ILoggingEvent> log = new ListAppender<>();
+        log.start();
+        logger.addAppender(log);
+        logger.setLevel(Level.DEBUG);
+        try {
+            String event = "[{\"topic\":\"w\",\"type\":\"update\",\"url\":\"https://x/1?key=s3cr3t\",\"t\":1,"
+                    + "\"data\":{\"name\":\"s3cr3t\"}}]";
+            assertThat(sender.post(event).status()).isEqualTo(204);
+            assertThat(awaitEvent().toString()).doesNotContain("s3cr3t");
+            assertThat(sender.post(event.replace("]", "")).status()).isEqualTo(400);
+            String wrong = "Basic " + base64("s3cr3t:x");
+            assertThat(sender.post("/events", bytes(event), "Authorization", wrong, "Content-Type", JSON)
+                            .status())
+                    .isEqualTo(403);
+            Disposable failing = drain.batches().subscribe(batch -> {
+                throw new IllegalStateException("this listener fails");
+            });
+            assertThat(sender.post(event.replace(":1,", ":2,")).status()).isEqualTo(204);
+            awaitEvent();
+            Eventually.await("it has failed", SOON, failing::isDisposed);
+            Eventually.await(
+                    "it is told",
+                    SOON,
+                    () -> List.copyOf(log.list).stream()
+                            .anyMatch(line -> line.getFormattedMessage().contains("attempt 1 of batch")));
+        } finally {
+            logger.detachAppender(log);
+            logger.setLevel(before);
+        }
+        assertThat(List.copyOf(log.list).stream().map(ILoggingEvent::getFormattedMessage))
+                .isNotEmpty()
+                .noneMatch(line -> line.contains("s3cr3t") || line.contains(base64("s3cr3t:x")));
     }
 
     @Test

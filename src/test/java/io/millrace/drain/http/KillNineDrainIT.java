@@ -38,7 +38,7 @@ import org.junit.jupiter.api.Timeout;
 class KillNineDrainIT {
 
     /** More with -Dkills=100. */
-    private static final int KILLS = Integer.getInteger("kills", 30);
+    private static final int KILLS = Integer.getInteger("kills", 25);
 
     private static final int SIDE_BY_SIDE = 3;
     private static final int SENDERS = 4;
