@@ -9,6 +9,7 @@ import org.slf4j.LoggerFactory;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 import reactor.core.scheduler.Scheduler;
 
 /**
@@ -81,7 +82,10 @@ public final class Drain {
      * processed again. Called on the drain's scheduler. Ends as {@link #run()} does.
      */
     public Flux<DrainBatch> batches() {
-        return live.flux().takeUntilOther(run());
+        return Flux.defer(() -> {
+            Sinks.Empty<Void> there = Sinks.empty(); // the first batch must not be processed before it is listened to
+            return live.flux(there::tryEmitEmpty).takeUntilOther(there.asMono().then(run()));
+        });
     }
 
     /**

@@ -32,8 +32,12 @@ final class LiveListeners {
         return !all.isEmpty();
     }
 
-    /** What {@link #hand} hands out from the subscription on. */
-    Flux<DrainBatch> flux() {
+    /**
+     * What {@link #hand} hands out from the subscription on.
+     *
+     * @param onThere is called when that is so
+     */
+    Flux<DrainBatch> flux(Runnable onThere) {
         return Flux.create(
                 sink -> {
                     Listener listener = new Listener(sink);
@@ -44,6 +48,7 @@ final class LiveListeners {
                     });
                     all.add(listener);
                     onArrival.run();
+                    onThere.run();
                 },
                 FluxSink.OverflowStrategy.IGNORE);
     }

@@ -4,13 +4,21 @@ import static io.millrace.drain.DrainRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
+import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
@@ -231,6 +239,83 @@ class DirtyMapIT {
                         .collectList()
                         .block(SOON))
                 .isEqualTo(urls);
+    }
+
+    @Test
+    @Tag("D3")
+    @Tag("D4")
+    @DisplayName("D3 D4 any marks, sweeps, ends and late ends, in any order: as a small model has it")
+    void model() {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        DrainUnit unit = new DrainUnit("default", rig.mill.redis());
+        List<String> dirty = new ArrayList<>(); // in the order of their first marks
+        Map<String, String> tokens = new HashMap<>(); // being swept
+        Map<String, Integer> places = new HashMap<>();
+        Set<String> again = new LinkedHashSet<>();
+        Map<String, Integer> order = new HashMap<>();
+        int clock = 0;
+        for (int step = 0; step < 1_500; step++) {
+            String url = "u" + random.nextInt(12);
+            String as = "seed " + seed + ", step " + step;
+            switch (random.nextInt(5)) {
+                case 0, 1 -> {
+                    boolean clean = !dirty.contains(url) && !tokens.containsKey(url);
+                    assertThat(map.mark(url).block(SOON)).as(as).isEqualTo(clean);
+                    if (clean) {
+                        order.put(url, clock++);
+                        dirty.add(url);
+                    } else if (tokens.containsKey(url) && again.add(url)) {
+                        places.put(url, clock++);
+                    }
+                }
+                case 2 -> {
+                    Reply reply = rig.mill
+                            .redis()
+                            .run(DrainScripts.SWEEP, unit.keys(), DrainScripts.args(600_000, "next", "0", ""))
+                            .block(SOON);
+                    assertThat(reply.text(0)).as(as).isEqualTo(dirty.isEmpty() ? "NONE" : "TAKEN");
+                    if (!dirty.isEmpty()) {
+                        assertThat(reply.text(2)).as(as).isEqualTo(dirty.get(0));
+                        tokens.put(dirty.remove(0), reply.text(4));
+                    }
+                }
+                case 3 -> {
+                    boolean clean = random.nextBoolean();
+                    String token = tokens.getOrDefault(url, "0");
+                    String expected =
+                            !tokens.containsKey(url) ? "GONE" : clean && !again.contains(url) ? "CLEAN" : "DIRTY";
+                    assertThat(end(unit, url, token, clean ? "clean" : "dirty"))
+                            .as(as)
+                            .isEqualTo(expected);
+                    if (tokens.remove(url) != null) {
+                        boolean marked = again.remove(url);
+                        if (clean && marked) {
+                            order.put(url, places.get(url));
+                        }
+                        if (!clean || marked) {
+                            dirty.add(url);
+                            dirty.sort(Comparator.comparing(order::get));
+                        }
+                    }
+                }
+                default -> {
+                    assertThat(end(unit, url, "1000000", "clean")).as(as).isEqualTo("GONE");
+                    List<String> all = all();
+                    assertThat(all.subList(0, dirty.size())).as(as).isEqualTo(dirty);
+                    assertThat(all.subList(dirty.size(), all.size())).as(as).hasSameElementsAs(tokens.keySet());
+                    assertThat(map.count().block(SOON)).as(as).isEqualTo(dirty.size() + tokens.size());
+                }
+            }
+        }
+    }
+
+    private String end(DrainUnit unit, String url, String token, String how) {
+        return rig.mill
+                .redis()
+                .run(DrainScripts.CLEAN, unit.keys(), DrainScripts.args(url, token, how))
+                .block(SOON)
+                .text(0);
     }
 
     @Test

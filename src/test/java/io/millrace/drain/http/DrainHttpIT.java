@@ -500,6 +500,35 @@ class DrainHttpIT {
                 .startsWith("HTTP/1.1 503");
     }
 
+    @Test
+    @DisplayName(
+            "as many requests as may be under way: the next one gets 503 at once, and 204 when there is room again")
+    void inFlight() throws Exception {
+        server.disposeNow();
+        running.forEach(Disposable::dispose);
+        serve(SETTINGS.mutate()
+                .maxInFlight(1)
+                .bodyTimeout(Duration.ofSeconds(3))
+                .build());
+        Thread stalled = new Thread(() -> {
+            String answer = sender.raw(
+                    "POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: " + TOKEN
+                            + "\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[",
+                    0);
+            heard.add(new DrainEvent(answer, ChangeType.NOOP, "", 0, null));
+        });
+        stalled.start();
+        Eventually.await("503", SOON, () -> {
+            Answer answer = sender.post("[]");
+            return answer.status() == 503
+                    && answer.header("retry-after").equals("1")
+                    && answer.detail().contains("1 requests");
+        });
+        Eventually.await("204", SOON, () -> sender.post("[]").status() == 204);
+        stalled.join(SOON.toMillis());
+        assertThat(awaitEvent().topic()).startsWith("HTTP/1.1 408");
+    }
+
     @ParameterizedTest
     @CsvSource({
         "com.example.widget.created,create",
