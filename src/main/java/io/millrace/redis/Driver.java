@@ -131,6 +131,9 @@ final class Driver {
             return Mono.empty();
         }
         return stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS))
+                .publishOn(
+                        Schedulers.boundedElastic()) // ending event loops takes a lock, and the client ends on one of
+                // them
                 .then(Mono.create(
                         sink -> resources.shutdown(0, 2, TimeUnit.SECONDS).addListener(done -> sink.success())));
     }
