@@ -190,7 +190,7 @@ final class Processing {
     }
 
     private Mono<Void> settle(Leased batch, String what) {
-        return settles.submit(new Settle(batch, what))
+        return Detached.run(settles.submit(new Settle(batch, what)), done -> {}) // a cancel does not withdraw it
                 .doOnNext(held -> {
                     if (!held) {
                         log.debug("batch {} was not held any more; it is processed again", batch.id);

@@ -16,6 +16,7 @@ import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
@@ -35,6 +36,9 @@ public final class DrainEndpoint {
 
     /** What becomes of errors that nobody waits for any more: a body that breaks off when its request was answered already. */
     private static final String ON_ERROR_DROPPED = "reactor.onErrorDropped.local";
+
+    /** Bytes that take about a millisecond to read. */
+    private static final int LARGE = 128 << 10;
 
     private final Intake intake;
     private final DrainSettings settings;
@@ -95,16 +99,11 @@ public final class DrainEndpoint {
         if (length > settings.maxBodyBytes()) {
             throw Refusal.tooLarge(settings.maxBodyBytes());
         }
-        underWay.incrementAndGet();
         Body body = new Body(buffered, (int) length, settings);
-        return body(request, body)
-                .flatMap(bytes -> {
-                    if (sender == null) {
-                        mustBeAccepted(intake.authenticate(head, bytes));
-                    }
-                    Incoming batch = intake.read(head, bytes);
-                    return intake.store(batch);
-                })
+        Mono<byte[]> whole = body(request, body);
+        underWay.incrementAndGet();
+        return whole.flatMap(bytes -> read(head, sender, bytes))
+                .flatMap(intake::store)
                 .flatMap(stored ->
                         response.status(HttpResponseStatus.NO_CONTENT).send().then())
                 .doFinally(end -> {
@@ -125,6 +124,17 @@ public final class DrainEndpoint {
                         settings.bodyTimeout(),
                         Mono.error(() -> Refusal.tooSlow(settings.bodyTimeout().toSeconds())),
                         loop[0]);
+    }
+
+    /** A small body is read where it arrived; a large one would keep other connections waiting there. */
+    private Mono<Incoming> read(Head head, @Nullable Authentication sender, byte[] body) {
+        Mono<Incoming> batch = Mono.fromSupplier(() -> {
+            if (sender == null) {
+                mustBeAccepted(intake.authenticate(head, body));
+            }
+            return intake.read(head, body);
+        });
+        return body.length > LARGE ? batch.subscribeOn(Schedulers.parallel()) : batch;
     }
 
     private static void mustBeAccepted(Authentication sender) {
