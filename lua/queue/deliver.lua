@@ -32,19 +32,9 @@ local function enter(unit, facet)
   if back_count(unit, facet) == 0 then enter_ring(unit, facet) end
 end
 
--- A new deduplication window begins: the ids of this one are kept for one window more. Only the server's clock decides.
-local function rotate_ids(unit)
-  local t = call('TIME')
-  local now = t[1] * 1000 + math.floor(t[2] / 1000)
-  local since = call('GET', unit .. 'ids.since')
-  if not since or now - since >= window then
-    if call('EXISTS', unit .. 'ids') == 1 then
-      call('UNLINK', unit .. 'ids.old') -- not by RENAME, which would free it on the spot
-      call('RENAME', unit .. 'ids', unit .. 'ids.old')
-      call('PEXPIRE', unit .. 'ids.old', 2 * window)
-    end
-    call('SET', unit .. 'ids.since', now, 'PX', 4 * window)
-  end
+local function rotate(unit)
+  -- @include queue/ids.lua
+  rotate_ids(unit, window)
 end
 
 -- Several events for one queue: three calls for all their ids, one for each facet.
@@ -83,7 +73,7 @@ end
 
 for queue = 1, #KEYS - key do
   local unit, count = KEYS[key + queue], tonumber(ARGV[arg])
-  if window > 0 then rotate_ids(unit) end
+  if window > 0 then rotate(unit) end
   if count == 1 or (count == 0 and events == 1) then
     local event = count == 0 and 1 or tonumber(ARGV[arg + 1])
     local id, facet = ARGV[2 + 4 * event], ARGV[3 + 4 * event]

@@ -5,13 +5,16 @@
            "back": ARGV[2] offset, ARGV[3] how many
            "profile": ARGV[2] lease profile
            "window": nothing more
-  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}.
+           "busy": ARGV[2] cursor; looks whether what counts as in flight is so
+           "later": ARGV[2] cursor; looks whether delayed deliveries have a time
+  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}. busy, later: {"OK", cursor, repaired}.
            Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
            "DOUBLE" (several turns), "IDLE" (a turn, no messages); profile: "UNRECORDED" (leases out of sight);
            window: "ENDLESS" (ids that would be kept for ever)
+  Derived  a facet with messages stands in exactly one of ring, fair (and place), parked and throttled
   Flags    allow-oom
-  Twice    a repeated call finds everything fine. Cost: facet O(facets in the ring), scan O(COUNT), else 3 calls. ]]
--- @include queue/ring.lua
+  Twice    a repeated call finds everything fine. Cost: facet O(facets in the ring), scan, busy and later O(COUNT), else 3 calls. ]]
+-- @include queue/unit.lua
 local unit, what = KEYS[1], ARGV[1]
 if what == 'scan' then
   local page = call('SCAN', ARGV[2], 'MATCH', ARGV[3], 'COUNT', ARGV[4])
@@ -44,19 +47,56 @@ if what == 'window' then
   end
   return {'OK', word}
 end
+if what == 'later' then
+  local page, repaired = call('HSCAN', unit .. 'delayed', ARGV[2], 'COUNT', 100), 0
+  for i = 1, #page[2], 2 do
+    if not call('ZSCORE', unit .. 'later', '=' .. page[2][i]) then
+      call('ZADD', unit .. 'later', now_ms(), '=' .. page[2][i])
+      repaired = repaired + 1
+    end
+  end
+  return {'OK', page[1], repaired}
+end
+if what == 'busy' then
+  local page, repaired = call('ZSCAN', unit .. 'busy', ARGV[2], 'COUNT', 100), 0
+  for i = 1, #page[2], 2 do
+    local profile, id = string.match(page[2][i], '/(%d+%.%d+)/(%d+%-%d+)%.%d+$')
+    if not id or #call('XRANGE', unit .. 'l:' .. profile, id, id) == 0 then
+      call('ZREM', unit .. 'busy', page[2][i])
+      repaired = repaired + 1
+    end
+  end
+  return {'OK', page[1], repaired}
+end
 local facet = ARGV[2]
 local have = call('LLEN', unit .. 'f:' .. facet) + back_count(unit, facet)
+local member = call('HGET', unit .. 'place', facet)
+local in_fair = member and call('ZSCORE', unit .. 'fair', member) and 1 or 0
+local elsewhere = in_fair + (call('ZSCORE', unit .. 'parked', facet) and 1 or 0) + (call('ZSCORE', unit .. 'throttled', facet) and 1 or 0)
 local turns = #call('LPOS', unit .. 'ring', facet, 'COUNT', 0)
-if have > 0 and turns == 0 then
+
+local function clear()
+  if turns > 0 then call('LREM', unit .. 'ring', 0, facet) end
+  if in_fair > 0 then call('ZREM', unit .. 'fair', member) end
+  call('HDEL', unit .. 'place', facet)
+  call('ZREM', unit .. 'parked', facet)
+  call('ZREM', unit .. 'throttled', facet)
+end
+if have > 0 and turns + elsewhere == 0 then
   enter_ring(unit, facet)
   return {'OK', 'MISSING'}
 end
-if have > 0 and turns > 1 then
-  call('LREM', unit .. 'ring', -(turns - 1), facet)
+if have > 0 and turns + elsewhere > 1 then
+  if elsewhere == 0 then
+    call('LREM', unit .. 'ring', -(turns - 1), facet)
+  else
+    clear()
+    enter_ring(unit, facet)
+  end
   return {'OK', 'DOUBLE'}
 end
-if have == 0 and turns > 0 then
-  call('LREM', unit .. 'ring', 0, facet)
+if have == 0 and turns + elsewhere > 0 then
+  clear()
   return {'OK', 'IDLE'}
 end
 return {'OK', 'FINE'}

@@ -1,12 +1,12 @@
 --[[ queue/extend.lua: begins a lease anew, from now; the old receipt ends, a new one takes its place.
-  KEYS[1]  unit prefix; derived: l:<profile>, leases, extended, extended.at  "<namespace>:queue:{<name>/<partition>}:"
+  KEYS[1]  unit prefix; derived: l:<profile>, leases, busy, extended, extended.at  "<namespace>:queue:{<name>/<partition>}:"
   ARGV     three each: lease profile, entry id, profile to go on with
   Returns  {"OK", entry id or "", ...}: "" when the lease was not held any more; it is never revived.
   Flags    allow-oom
   Twice    a repeated call answers what the first one did: the new receipt is remembered for as long as the lease lasts,
            and answered while it is held.
   Clock    TIME.
-  Cost     7 calls, 5 more a receipt, and the size of the message. ]]
+  Cost     8 calls, 5 more a receipt, and the size of the message. ]]
 local call, unit = redis.call, KEYS[1]
 local t = call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -16,6 +16,21 @@ if #over > 0 then
   call('HDEL', unit .. 'extended', unpack(over))
   call('ZREM', unit .. 'extended.at', unpack(over))
 end
+local tracked = call('EXISTS', unit .. 'busy') == 1
+
+-- Counted in flight as before, under the new id.
+local function retrack(old_profile, old_id, new_profile, new_id, list)
+  -- @include queue/track.lua
+  local gone, come = {}, {}
+  for j = 2, #list, 2 do
+    local facet = facet_of(list[j]) or ''
+    gone[#gone + 1] = tracked_member(facet, old_profile, old_id, j / 2)
+    come[#come + 1] = 0
+    come[#come + 1] = tracked_member(facet, new_profile, new_id, j / 2)
+  end
+  if call('ZREM', unit .. 'busy', unpack(gone)) > 0 then call('ZADD', unit .. 'busy', unpack(come)) end
+end
+
 local reply = {'OK'}
 for i = 1, #ARGV, 3 do
   local from, id, profile = unit .. 'l:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -35,6 +50,7 @@ for i = 1, #ARGV, 3 do
     call('XDEL', from, id)
     call('SADD', unit .. 'leases', profile)
     new = call('XADD', unit .. 'l:' .. profile, '*', unpack(fields))
+    if tracked then retrack(ARGV[i], id, profile, new, fields) end
     local ends = now + string.match(profile, '^%d+')
     call('HSET', unit .. 'extended', old, new)
     call('ZADD', unit .. 'extended.at', ends, old)

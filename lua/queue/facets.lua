@@ -1,16 +1,18 @@
 --[[ queue/facets.lua: one page of the facets with waiting messages, in the order of their turns.
-  KEYS[1]  unit prefix; derived: ring, back, f:<facet>                   "<namespace>:queue:{<name>/<partition>}:"
-  ARGV[1]  offset in the ring     ARGV[2]  how many facets, 1 to 500
-  Returns  {"OK", facets in the ring, messages held back for later, then for each: facet, waiting, epoch ms the oldest was delivered}
+  KEYS[1]  unit prefix; derived: ring, fair, parked, throttled, back, f:<facet>  "<namespace>:queue:{<name>/<partition>}:"
+  ARGV[1]  offset     ARGV[2]  how many facets, 1 to 500     ARGV[3]  where: "ring", or in a queue with policies "fair", then "ring", then
+           "parked" and "throttled"
+  Returns  {"OK", facets there in all, 1 if the queue has policies, then for each: facet, waiting, epoch ms the oldest was delivered}
   Twice    reads only. Pages are not one snapshot: while messages are pulled a facet may be met twice or not at all.
   Cost     2 calls a facet, 2 more if messages came back. ]]
 -- @include queue/unit.lua
-local unit, from, count = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local unit, from, count, where = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local has_back = call('EXISTS', unit .. 'back') == 1
-local reply = {'OK', call('LLEN', unit .. 'ring'), call('ZCARD', unit .. 'later')}
-local facets = call('LRANGE', unit .. 'ring', from, from + count - 1)
+local ring = where == 'ring'
+local reply = {'OK', call(ring and 'LLEN' or 'ZCARD', unit .. where), call('EXISTS', unit .. 'policy')}
+local facets = call(ring and 'LRANGE' or 'ZRANGE', unit .. where, from, from + count - 1)
 for i = 1, #facets do
-  local facet = facets[i]
+  local facet = where == 'fair' and string.sub(facets[i], 18) or facets[i]
   local waiting, oldest = call('LLEN', unit .. 'f:' .. facet), nil
   local head = call('LINDEX', unit .. 'f:' .. facet, 0)
   if head then oldest = delivered_at(head) end

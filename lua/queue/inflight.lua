@@ -1,5 +1,5 @@
 --[[ queue/inflight.lua: counts one page of the messages in flight, or held back for later, by facet.
-  KEYS[1]  unit prefix; derived: leases, l:<profile>, later              "<namespace>:queue:{<name>/<partition>}:"
+  KEYS[1]  unit prefix; derived: leases, l:<profile>, later, delayed     "<namespace>:queue:{<name>/<partition>}:"
   ARGV[1]  lease profile, or "" for the list of profiles, or "later" for messages held back
   ARGV[2]  entry id to go on behind, exclusive, or "-" to begin; for "later" an offset     ARGV[3]  about how many messages, 1 to 500
   Returns  for "": {"OK", profile, ...}; else {"OK", cursor to go on with or "", facet, count, oldest epoch ms, ...}
@@ -23,8 +23,14 @@ end
 if profile == 'later' then
   local members = call('ZRANGE', unit .. 'later', tonumber(from), from + count - 1)
   for i = 1, #members do
-    local facet, _, element = parse_member(members[i])
-    add(facet, element)
+    if string.byte(members[i]) == 61 then -- "=", a delayed delivery
+      local stored = call('HGET', unit .. 'delayed', string.sub(members[i], 2)) or '0:'
+      local element = string.sub(stored, string.find(stored, ':', 1, true) + 1 + tonumber(string.match(stored, '^%d+')))
+      add(facet_of(element) or '', element)
+    else
+      local facet, _, element = parse_member(members[i])
+      add(facet, element)
+    end
   end
   if #members == count then cursor = tostring(from + count) end
 else

@@ -1,5 +1,5 @@
---[[ queue/maintain.lua: what time brings about, included by the scripts that pull. Bounded: about 64 messages a call, half of
-  them due, half of ended leases, so that neither waits for the other. ]]
+--[[ queue/maintain.lua: what time brings about, included by the scripts that pull, behind queue/track.lua. Bounded: about 64 messages
+  a call, half of them due, half of ended leases, so that neither waits for the other. ]]
 local DUE_LIMIT, ENDED_LIMIT = 32, 32
 
 -- A profile's stream without entries is forgotten, but only when its last lease is long over: its ids must not come again.
@@ -15,7 +15,7 @@ local function forget_if_idle(unit, profile, lease_ms, now)
   call('SREM', unit .. 'leases', profile)
 end
 
-local function reclaim(unit, profile, now, budget)
+local function reclaim(unit, profile, now, budget, tracked)
   local lease_ms, max_attempts = parse_profile(profile)
   local stream = unit .. 'l:' .. profile
   while budget > 0 do
@@ -24,6 +24,7 @@ local function reclaim(unit, profile, now, budget)
     for i = 1, #entries do
       local id, entry = entries[i][1], entries[i][2]
       call('XDEL', stream, id)
+      if tracked then untrack(unit, profile, id, entry) end
       for j = 1, #entry, 2 do
         end_lease(unit, id, (j + 1) / 2, entry[j], entry[j + 1], max_attempts, true, nil, 'lease expired', false)
         budget = budget - 1
@@ -34,28 +35,49 @@ local function reclaim(unit, profile, now, budget)
   return budget
 end
 
+-- A delayed delivery takes place: now the message joins its facet, behind what is there.
+local function deliver_delayed(unit, id)
+  local stored = call('HGET', unit .. 'delayed', id)
+  if not stored then return end
+  call('HDEL', unit .. 'delayed', id)
+  local colon = string.find(stored, ':', 1, true)
+  local channel_end = colon + tonumber(string.sub(stored, 1, colon - 1))
+  local channel, element = string.sub(stored, colon + 1, channel_end), string.sub(stored, channel_end + 1)
+  local facet = facet_of(element) or ''
+  if call('RPUSH', unit .. 'f:' .. facet, element) == 1 and back_count(unit, facet) == 0 then enter_ring(unit, facet) end
+  if channel ~= '' then call('PUBLISH', channel, element) end
+end
+
 -- Messages whose time has come join their facet; leases that ended are taken back. Answers whether there may be more of them.
 local function maintain(unit)
   local now = now_ms()
   local due = call('ZRANGEBYSCORE', unit .. 'later', '-inf', now, 'LIMIT', 0, DUE_LIMIT)
   for i = 1, #due do
     call('ZREM', unit .. 'later', due[i])
-    put_back(unit, (parse_member(due[i])), due[i])
+    if string.byte(due[i]) == 61 then -- "="
+      deliver_delayed(unit, string.sub(due[i], 2))
+    else
+      put_back(unit, (parse_member(due[i])), due[i])
+    end
   end
   local budget = ENDED_LIMIT
   local profiles = call('SMEMBERS', unit .. 'leases')
+  local tracked = call('EXISTS', unit .. 'busy') == 1
   for i = 1, #profiles do
-    if budget > 0 then budget = reclaim(unit, profiles[i], now, budget) end
+    if budget > 0 then budget = reclaim(unit, profiles[i], now, budget, tracked) end
   end
   return #due == DUE_LIMIT or budget <= 0
 end
 
--- Milliseconds until a held back message is due or a lease ends; -1 when nothing is pending, 0 when something is overdue.
-local function next_due(unit)
+-- Milliseconds until a held back message is due, a throttled facet may go on, or a lease ends; -1 when nothing is pending, 0 when
+-- something is overdue.
+local function next_due(unit, throttled)
   local now = now_ms()
-  local at
-  local first = call('ZRANGE', unit .. 'later', 0, 0, 'WITHSCORES')
-  if first[2] then at = tonumber(first[2]) end
+  local at = tonumber(call('ZRANGE', unit .. 'later', 0, 0, 'WITHSCORES')[2])
+  if throttled then
+    local free = tonumber(call('ZRANGE', unit .. 'throttled', 0, 0, 'WITHSCORES')[2])
+    if free and (not at or free < at) then at = free end
+  end
   local profiles = call('SMEMBERS', unit .. 'leases')
   for i = 1, #profiles do
     local entry = call('XRANGE', unit .. 'l:' .. profiles[i], '-', '+', 'COUNT', 1)[1]

@@ -1,14 +1,23 @@
 --[[ queue/peek.lua: the messages that would be pulled next, in that order, left where they are.
-  KEYS[1]  unit prefix; derived: ring, back, f:<facet>                   "<namespace>:queue:{<name>/<partition>}:"
+  KEYS[1]  unit prefix; derived: ring, back, f:<facet>, what policies need  "<namespace>:queue:{<name>/<partition>}:"
   ARGV[1]  how many at most, 1 to 256
   Returns  {"OK", element or {attempt, element}, ...}; attempt is the one the next pull would be.
   Twice    reads only. Cost: 3 calls a facet visited. ]]
 -- @include queue/unit.lua
 -- @include queue/plan.lua
+-- @include queue/fair.lua
 local unit, n = KEYS[1], tonumber(ARGV[1])
 local has_back = call('EXISTS', unit .. 'back') == 1
-local visited, available = visit(unit, call('LRANGE', unit .. 'ring', 0, n - 1), has_back)
-local turns, quota = plan(visited, available, n)
+local visited, turns, quota
+if call('EXISTS', unit .. 'policy') == 1 then
+  local fair = select_fair(unit, n, now_ms(), has_back)
+  visited, turns, quota = {}, fair.turns, {}
+  for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
+else
+  local available
+  visited, available = visit(unit, call('LRANGE', unit .. 'ring', 0, n - 1), has_back)
+  turns, quota = plan(visited, available, n)
+end
 local got, from = {}, {}
 for i = 1, #visited do
   local facet, list = visited[i], {}

@@ -1,6 +1,7 @@
 --[[ queue/pull.lua: takes the next messages, one of each facet in turn, and acknowledges earlier leases in the same step.
   KEYS[1]  unit prefix                                                   "<namespace>:queue:{<name>/<partition>}:"
-  Derived  of the unit: ring, back, later, leases, l:<profile>, dead, f:<facet>, channel wake; see queue/unit.lua
+  Derived  of the unit: ring, back, later, due, leases, l:<profile>, dead, f:<facet>, channel wake, and what policies need; see
+           queue/unit.lua and queue/fair.lua
   ARGV[1]  how many at most, 0 to 256 (0: only acknowledge)      ARGV[2]  "take": at most once, nothing is remembered;
            "each": one lease a message; "batch": one lease for all
   ARGV[3]  lease profile "<leaseMs>.<maxAttempts>"
@@ -18,19 +19,29 @@ local call = redis.call
 local unit, n, mode, profile = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local ring, stream = unit .. 'ring', unit .. 'l:' .. profile
 local acknowledged, wait = 0, -1
-if #ARGV > 4 then acknowledged = call('XDEL', stream, unpack(ARGV, 5)) end
+local special = call('EXISTS', unit .. 'back', unit .. 'policy') -- one command tells that nothing special is to be done
 local fields, elements, c = {}, {}, 0 -- what is taken: field "1" or "<attempt>:<order>", and the element
+local fair -- the plan, when there are policies
+
+local function acknowledge()
+  if special > 0 and call('EXISTS', unit .. 'busy') == 1 then
+    -- @include queue/track.lua
+    for i = 5, #ARGV do acknowledged = acknowledged + ack_tracked(unit, profile, ARGV[i]) end
+  else
+    acknowledged = call('XDEL', stream, unpack(ARGV, 5))
+  end
+end
 
 local function maintain_now()
-  -- @include queue/unit.lua
+  -- @include queue/track.lua
   -- @include queue/maintain.lua
   return maintain(unit)
 end
 
 local function due_in()
-  -- @include queue/unit.lua
+  -- @include queue/track.lua
   -- @include queue/maintain.lua
-  return next_due(unit)
+  return next_due(unit, fair)
 end
 
 -- One message when nothing has come back: three commands. A second round only if the ring was wrong about a facet.
@@ -60,10 +71,8 @@ local function take_back(facet, count)
   return members
 end
 
-local function serve_many(has_back)
-  -- @include queue/plan.lua
-  local visited, available = visit(unit, call('LPOP', ring, n), has_back)
-  local turns, quota, rest = plan(visited, available, n)
+-- Takes each facet's share and lays the messages out in the order of the turns. Answers the lists by facet.
+local function collect(visited, quota, turns, has_back)
   local got, next_of = {}, {}
   for i = 1, #visited do
     local facet, q = visited[i], quota[i]
@@ -75,7 +84,6 @@ local function serve_many(has_back)
     end
     got[i], next_of[i] = list, 1
   end
-  if #rest > 0 then call('RPUSH', ring, unpack(rest)) end
   for i = 1, #turns do
     local f = turns[i]
     local item = got[f][next_of[f]]
@@ -87,21 +95,60 @@ local function serve_many(has_back)
       fields[c], elements[c] = '1', item
     end
   end
+  return got
+end
+
+local function serve_many(has_back)
+  -- @include queue/plan.lua
+  local visited, available = visit(unit, call('LPOP', ring, n), has_back)
+  local turns, quota, rest = plan(visited, available, n)
+  collect(visited, quota, turns, has_back)
+  if #rest > 0 then call('RPUSH', ring, unpack(rest)) end
+end
+
+local function serve_fair(has_back)
+  -- @include queue/unit.lua
+  -- @include queue/fair.lua
+  -- @include queue/fair-commit.lua
+  local now = now_ms()
+  local more = release_due(unit, now)
+  fair = select_fair(unit, n, now, has_back)
+  local visited, quota, sizes = {}, {}, {}
+  for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
+  local got = collect(visited, quota, fair.turns, has_back)
+  for i, list in ipairs(got) do
+    sizes[i] = 0
+    for j = 1, #list do sizes[i] = sizes[i] + (type(list[j]) == 'table' and #list[j][2] or #list[j]) end
+  end
+  commit_fair(fair, sizes)
+  fair.more = fair.more or (more and c < n)
+  if ARGV[4] == '1' or c == 0 then
+    forget_old(unit, now, fair.settings.vt)
+    be_plain_again(unit)
+  end
 end
 
 local function serve()
-  local has_back = call('EXISTS', unit .. 'back') == 1
-  if n > 1 or has_back then serve_many(has_back) else serve_one() end
+  if special == 0 then
+    if n > 1 then serve_many(false) else serve_one() end
+  else
+    local has_back = call('EXISTS', unit .. 'back') == 1
+    if call('EXISTS', unit .. 'policy') == 1 then serve_fair(has_back) else serve_many(has_back) end
+  end
 end
 
+if #ARGV > 4 then acknowledge() end
 local more = ARGV[4] == '1' and maintain_now()
 if n > 0 then
+  if ARGV[4] == '1' then special = call('EXISTS', unit .. 'back', unit .. 'policy') end
   serve()
   if c == 0 and ARGV[4] ~= '1' then
     more = maintain_now()
+    special = call('EXISTS', unit .. 'back', unit .. 'policy')
     serve()
   end
-  if more then wait = 0 elseif c < n then wait = due_in() end
+  if more or (fair and fair.more) then wait = 0 elseif c < n then wait = due_in() end
+  if fair and fair.wait >= 0 and c < n and (wait < 0 or fair.wait < wait) then wait = fair.wait end
 end
 
 -- The first lease of a profile puts it on record, in the same step: no lease is ever out of the reclaimer's sight.
@@ -112,7 +159,18 @@ local function lease(...)
   return call('XADD', stream, '*', ...)
 end
 
-local reply, at = {'OK', wait, acknowledged, ''}, 4
+-- Where facets are counted in flight, each message is put on the index under its lease.
+local function note(ids)
+  -- @include queue/track.lua
+  local members = {}
+  for i = 1, c do
+    members[2 * i - 1] = 0
+    members[2 * i] = tracked_member(facet_of(elements[i]) or '', profile, ids[i] or ids[1], ids[i] and mode == 'each' and 1 or i)
+  end
+  call('ZADD', unit .. 'busy', unpack(members))
+end
+
+local reply, at, ids = {'OK', wait, acknowledged, ''}, 4, {}
 if mode == 'batch' and c > 0 then
   local entry = {}
   for i = 1, c do
@@ -120,11 +178,13 @@ if mode == 'batch' and c > 0 then
     entry[2 * i] = elements[i]
   end
   reply[4] = lease(unpack(entry))
+  ids[1] = reply[4]
 end
 for i = 1, c do
   if mode == 'each' then
     at = at + 1
-    reply[at] = lease(fields[i], elements[i])
+    ids[i] = lease(fields[i], elements[i])
+    reply[at] = ids[i]
   end
   at = at + 1
   if fields[i] == '1' then
@@ -133,4 +193,5 @@ for i = 1, c do
     reply[at] = {tonumber(string.match(fields[i], '^%d+')), elements[i]}
   end
 end
+if fair and fair.settings.track and mode ~= 'take' and c > 0 then note(ids) end
 return reply

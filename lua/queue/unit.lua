@@ -4,13 +4,22 @@
     ring       LIST    facets that have something to serve, head is next; a facet stands here exactly once or not at all
     f:<facet>  LIST    waiting elements of one facet, head is next
     back       ZSET    elements that were handed out and came back, all scores 0, ordered inside their facet; served before f:<facet>
-    later      ZSET    elements held back until their score, epoch ms; same members as back
+    later      ZSET    what is held back until its score, epoch ms: same members as back; "=<event id>" of delayed deliveries
+    delayed    HASH    event id to "<bytes of channel>:<channel><element>" of delayed deliveries; an empty channel: not to be published
     leases     SET     lease profiles in use, "<leaseMs>.<maxAttempts>"; 0 attempts means no limit
     l:<profile> STREAM in flight: one entry is one lease of one or more elements; the entry id is the fence and dates the lease
     extended   HASH    "<profile>/<entry id>" of a lease to the entry id it was extended to; extended.at: ZSET until when. For repeats
-    dead       STREAM  dead letters: f facet, m element, a attempts, r reason
+    dead       STREAM  dead letters: f facet, m element, a attempts, r reason, o order
     ids        SET     event ids delivered in this deduplication window; ids.old: in the one before; ids.since: when it began
     wake       CHANNEL told when the ring is not empty any more
+  Only where there are policies, see queue/fair.lua and queue/track.lua:
+    policy     HASH    what was set: pause, cap, each.cap, rate, each.rate, strict, cost, track; of facets w:, c:, r:, p:, l:<facet>;
+                       and the virtual time vt, the last arrival seq, the queue's bucket tat, the average cost avg
+    fair       ZSET    "<arrival, 16 digits>:<facet>" by virtual time; place HASH: facet to its member
+    parked     ZSET    facets that are paused or at their cap, -1; at an elastic cap: their virtual time
+    throttled  ZSET    facets that may go on at that epoch ms; hold: those that must not before, met when their turn comes
+    buckets    ZSET    facet to the theoretical arrival time of its rate, epoch ms; debts: to the virtual time it has paid for
+    busy       ZSET    "<bytes of facet>:<facet>/<profile>/<entry id>.<place>" for each message in flight
   An element is an event as JSON that begins {"_at":<13 digits, epoch ms of delivery>,"environment":"<facet>".
   A field of an in-flight entry is "<attempt>", or "<attempt>:<order>" when the element has been in flight before.
   A member of back and later is "<bytes of facet>:<facet>/<order>:<attempts so far>:<element>". Order is the id of the first lease. ]]
@@ -58,8 +67,22 @@ local function put_back(unit, facet, member)
   if not waiting then enter_ring(unit, facet) end
 end
 
-local function put_dead(unit, facet, element, attempts, reason)
-  call('XADD', unit .. 'dead', '*', 'f', facet, 'm', element, 'a', attempts, 'r', reason)
+local function put_dead(unit, facet, element, attempts, reason, order)
+  call('XADD', unit .. 'dead', '*', 'f', facet, 'm', element, 'a', attempts, 'r', reason, 'o', order)
+end
+
+-- Something held back is due: idle readers set their timer anew if it is the first.
+local function hold_until(unit, key, due_ms, member)
+  local first = call('ZRANGE', unit .. key, 0, 0, 'WITHSCORES')[2]
+  call('ZADD', unit .. key, due_ms, member)
+  if not first or due_ms < tonumber(first) then call('PUBLISH', unit .. 'wake', '!') end
+end
+
+-- Strict order: the message goes back to its place, and its facet waits with it.
+local function hold_facet(unit, facet, member, due_ms)
+  local waiting = call('EXISTS', unit .. 'f:' .. facet) == 1 or back_count(unit, facet) > 0
+  call('ZADD', unit .. 'back', 0, member)
+  if waiting then call('ZADD', unit .. 'hold', due_ms, facet) else hold_until(unit, 'throttled', due_ms, facet) end
 end
 
 -- Attempt number and order of one element of an in-flight entry; a first lease takes its order from the entry and its place in it.
@@ -73,19 +96,17 @@ end
 
 -- Where an element goes whose lease ended without acknowledgement. counted: whether this attempt counts as used.
 -- Answers 'BACK', 'LATER' or 'DEAD'.
-local function end_lease(unit, entry_id, index, field, element, max_attempts, counted, due_ms, reason, bury)
+local function end_lease(unit, entry_id, index, field, element, max_attempts, counted, due_ms, reason, bury, strict)
   local attempt, order = attempt_and_order(field, entry_id, index)
   local facet = facet_of(element) or ''
   if bury or (counted and max_attempts > 0 and attempt >= max_attempts) then
-    put_dead(unit, facet, element, attempt, reason)
+    put_dead(unit, facet, element, attempt, reason, order)
     return 'DEAD'
   end
   local used = counted and attempt or attempt - 1
   local member = facet_prefix(facet) .. order .. ':' .. used .. ':' .. element
   if due_ms then
-    local first = call('ZRANGE', unit .. 'later', 0, 0, 'WITHSCORES')[2]
-    call('ZADD', unit .. 'later', due_ms, member)
-    if not first or due_ms < tonumber(first) then call('PUBLISH', unit .. 'wake', '!') end -- idle readers set their timer anew
+    if strict then hold_facet(unit, facet, member, due_ms) else hold_until(unit, 'later', due_ms, member) end
     return 'LATER'
   end
   put_back(unit, facet, member)

@@ -4,7 +4,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Redis answered with an error that repeating the call does not cure by itself: memory is full, writes are refused, access is
- * denied, or the command was wrong. Nothing was changed.
+ * denied, or the command was wrong; or no TLS connection came about. Nothing was changed.
  */
 public class RedisRefusedException extends MillraceException {
 
@@ -23,7 +23,7 @@ public class RedisRefusedException extends MillraceException {
         this.code = code;
     }
 
-    /** The first word of Redis' answer, such as {@code OOM}, {@code NOREPLICAS} or {@code NOPERM}. */
+    /** The first word of Redis' answer, such as {@code OOM}, {@code NOREPLICAS} or {@code NOPERM}; or {@code TLS}. */
     public String code() {
         return code;
     }

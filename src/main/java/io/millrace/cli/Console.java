@@ -3,6 +3,8 @@ package io.millrace.cli;
 import io.millrace.json.Json;
 import java.io.InputStream;
 import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Scanner;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +26,21 @@ record Console(InputStream in, PrintStream out, PrintStream err, Terminal termin
         if (out.checkError()) { // flushes as well
             throw new CannotDoException("standard output is closed");
         }
+    }
+
+    /**
+     * Asks the person in front before something that cannot be undone.
+     *
+     * @throws CannotDoException if nobody is in front, with what to do then
+     */
+    boolean confirmed(String question, String otherwise) {
+        if (!terminal.input() || !terminal.error()) {
+            throw new CannotDoException(otherwise);
+        }
+        err.print(question + " [y/N] ");
+        err.flush();
+        Scanner answer = new Scanner(in, StandardCharsets.UTF_8);
+        return answer.hasNextLine() && answer.nextLine().strip().matches("(?i)y|yes");
     }
 
     /** Says something to the person in front. */

@@ -4,7 +4,9 @@ import io.millrace.Event;
 import io.millrace.MalformedEventException;
 import io.millrace.MillraceException;
 import io.millrace.json.Json;
+import io.millrace.queue.Delivered;
 import io.millrace.queue.QueueSettings;
+import io.millrace.queue.Queues;
 import io.millrace.server.EventIntake;
 import io.millrace.server.LineSplitter;
 import io.millrace.server.Shapes;
@@ -14,6 +16,8 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +35,7 @@ import reactor.core.scheduler.Schedulers;
             "  millrace deliver --environment env-1 --type page --name http://google.com/q --data '{\"ms\":12}'",
             "  millrace deliver --input events.ndjson",
             "  tail -f events.ndjson | millrace deliver",
+            "  millrace deliver --environment env-1 --type reminder --name 17 --id reminder-17 --after 10m",
             "",
             "A line:   {\"environment\":\"env-1\",\"type\":\"page\",\"name\":\"http://google.com/q\",\"data\":{\"ms\":12}}",
             "Output:   {\"id\":\"…\",\"queues\":[\"searches\"],\"duplicateIn\":[]} for each event delivered.",
@@ -61,8 +66,20 @@ final class DeliverCommand extends Action {
             description = "Its id; the same id again is the same event. Default: a new one.")
     private @Nullable String id;
 
+    @Option(names = "--after", paramLabel = "TIME", description = "Deliver it so much later, such as 10m.")
+    private @Nullable Duration after;
+
+    @Option(names = "--at", paramLabel = "INSTANT", description = "Deliver it then, such as 2027-01-01T08:00:00Z.")
+    private @Nullable Instant at;
+
     @Override
     void check() {
+        if (after != null && at != null) {
+            throw usage("give either --after or --at");
+        }
+        if ((after != null || at != null) && environment == null) {
+            throw usage("--after and --at are for one event, given by --environment, --type and --name");
+        }
         boolean single = environment != null || type != null || name != null || data != null || id != null;
         if (single && input != null) {
             throw usage("give either --input, or one event by --environment, --type and --name");
@@ -93,10 +110,15 @@ final class DeliverCommand extends Action {
         if (id != null) {
             event = event.withId(id);
         }
-        session.console()
-                .data(Shapes.delivered(
-                        Objects.requireNonNull(session.mill().deliver(event).block())));
-        return Main.DONE;
+        Queues queues = session.mill().queues();
+        Delivered delivered = Objects.requireNonNull(
+                after != null
+                        ? queues.deliverAfter(event, after).block()
+                        : at != null
+                                ? queues.deliverAt(event, at).block()
+                                : queues.deliver(event).block());
+        session.console().data(Shapes.delivered(delivered));
+        return delivered.refusedBy().isEmpty() ? Main.DONE : Main.PARTLY;
     }
 
     private int many(Session session) {
@@ -121,7 +143,7 @@ final class DeliverCommand extends Action {
                     e);
         }
         tally.sum();
-        return tally.bad == 0 ? Main.DONE : Main.PARTLY;
+        return tally.bad == 0 && tally.refused == 0 ? Main.DONE : Main.PARTLY;
     }
 
     /** Lines of the input, read as they are asked for. */
@@ -191,6 +213,7 @@ final class DeliverCommand extends Action {
         private long good;
         private long bad;
         private long duplicates;
+        private long refused;
         private long last;
 
         Tally(Console console) {
@@ -202,6 +225,7 @@ final class DeliverCommand extends Action {
             if (outcome instanceof EventIntake.Accepted accepted) {
                 good++;
                 duplicates += accepted.delivered().duplicateIn().isEmpty() ? 0 : 1;
+                refused += accepted.delivered().refusedBy().isEmpty() ? 0 : 1;
                 console.data(Shapes.delivered(accepted.delivered()));
             } else if (outcome instanceof EventIntake.Rejected rejected) {
                 bad++;
@@ -212,6 +236,7 @@ final class DeliverCommand extends Action {
         void sum() {
             console.say(good + (good == 1 ? " event" : " events") + " delivered"
                     + (duplicates == 0 ? "" : " (" + duplicates + " known already)")
+                    + (refused == 0 ? "" : " (" + refused + " refused by a queue whose limit is reached)")
                     + (bad == 0 ? "" : ", " + bad + (bad == 1 ? " bad line" : " bad lines")));
         }
     }

@@ -49,6 +49,7 @@ import reactor.core.Exceptions;
             "  millrace --redis redis://localhost queue register searches '.*:page:.*google.*'",
             "  millrace --redis redis://localhost deliver --environment e1 --type page --name google.com/q",
             "  millrace --redis redis://localhost queue pull searches -n 10",
+            "  millrace --redis 'rediss://redis.example?cacert=/etc/ssl/redis-ca.pem' doctor",
             "  MILLRACE_REDIS=redis://localhost millrace serve --port 8080",
             "",
             "Data go to standard output as one JSON object a line, everything else to standard error.",
@@ -73,6 +74,7 @@ public final class Main implements Runnable {
             paramLabel = "URL",
             scope = ScopeType.INHERIT,
             description = "Redis to use: redis://, rediss://, redis-sentinel:// or redis-cluster://."
+                    + " rediss:// is TLS; ?cacert=FILE names a CA that Java does not know, ?cert=FILE&key=FILE who we are."
                     + " Default: what MILLRACE_REDIS says, else an embedded server for this command alone."
                     + " A password belongs in MILLRACE_REDIS, the command line is visible to others.")
     private @Nullable String redis;
@@ -124,6 +126,7 @@ public final class Main implements Runnable {
         line.setColorScheme(
                 CommandLine.Help.defaultColorScheme(console.terminal().colour() ? Ansi.ON : Ansi.OFF));
         line.registerConverter(Duration.class, Durations::parse);
+        line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setUsageHelpAutoWidth(false);
         line.setUsageHelpWidth(100);
         line.setParameterExceptionHandler(Main::wrongUsage);

@@ -1,19 +1,19 @@
 package io.millrace.cli;
 
 import io.millrace.Millrace;
+import io.millrace.queue.Admission;
 import io.millrace.queue.DoctorReport;
 import io.millrace.queue.LeaseOptions;
 import io.millrace.queue.Receipt;
 import io.millrace.queue.Registration;
+import io.millrace.server.QueueShapes;
 import io.millrace.server.QueueState;
 import io.millrace.server.Shapes;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Scanner;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -35,7 +35,19 @@ import picocli.CommandLine.Spec;
             QueueCommand.Ack.class,
             QueueCommand.Peek.class,
             QueueCommand.Destroy.class,
-            QueueCommand.Doctor.class
+            QueueCommand.Doctor.class,
+            QueueCommand.Load.class,
+            QueueCommand.Cancel.class,
+            PolicyCommands.Show.class,
+            PolicyCommands.Weight.class,
+            PolicyCommands.CapCommand.class,
+            PolicyCommands.RateCommand.class,
+            PolicyCommands.Pause.class,
+            PolicyCommands.Resume.class,
+            PolicyCommands.OrderCommand.class,
+            PolicyCommands.CostCommand.class,
+            PolicyCommands.LimitCommand.class,
+            DeadLetterCommands.class
         },
         footerHeading = "%nExamples:%n",
         footer = {
@@ -63,8 +75,12 @@ final class QueueCommand implements Runnable {
 
     @Command(
             name = "register",
-            description = "Register a queue, or give it another pattern. Prints {queue, pattern}.",
-            footer = "%nExample: millrace queue register searches '.*:page:.*google.*'")
+            description = "Register a queue, or give it another pattern. Prints {queue, pattern[, limit, overflow]}.",
+            footer = {
+                "%nExamples:",
+                "  millrace queue register searches '.*:page:.*google.*'",
+                "  millrace queue register searches '.*:page:.*' --limit 10000 --overflow oldest"
+            })
     static final class Register extends OnQueue {
 
         @Parameters(
@@ -73,11 +89,36 @@ final class QueueCommand implements Runnable {
                 description = "RE2 regular expression that must match a whole topic, environment:type:name.")
         private String pattern;
 
+        @Option(names = "--limit", paramLabel = "N", description = "How many messages each facet may have waiting.")
+        private @Nullable Integer limit;
+
+        @Option(
+                names = "--overflow",
+                paramLabel = "WHAT",
+                defaultValue = "reject",
+                description =
+                        "What happens to one more: reject it, drop the oldest, let it replace the waiting one of its"
+                                + " type and name (newest), or let its producer wait: reject, oldest, newest, wait.")
+        private Admission.Overflow overflow;
+
+        @Override
+        void check() {
+            admission();
+        }
+
         @Override
         int run(Session session) {
-            session.mill().queues().register(name, pattern).block();
-            session.console().data(Shapes.registration(new Registration(name, pattern)));
+            session.mill().queues().register(name, pattern, admission()).block();
+            session.console().data(Shapes.registration(new Registration(name, pattern, admission())));
             return Main.DONE;
+        }
+
+        private Admission admission() {
+            try {
+                return limit == null ? Admission.UNLIMITED : Admission.of(limit, overflow);
+            } catch (IllegalArgumentException e) {
+                throw usage(String.valueOf(e.getMessage()));
+            }
         }
     }
 
@@ -284,16 +325,12 @@ final class QueueCommand implements Runnable {
         }
 
         private boolean confirmed(Session session) {
-            Console console = session.console();
-            if (!console.terminal().input() || !console.terminal().error()) {
-                throw new CannotDoException("destroying a queue cannot be undone; --yes says that you mean it");
-            }
             QueueState state = QueueState.of(session.mill(), name).block();
             long held = state == null ? 0 : state.waiting() + state.inFlight() + state.later() + state.deadLetters();
-            console.err().print("Remove queue \"" + name + "\" and its " + held + " messages for good? [y/N] ");
-            console.err().flush();
-            Scanner answer = new Scanner(console.in(), StandardCharsets.UTF_8);
-            return answer.hasNextLine() && answer.nextLine().strip().matches("(?i)y|yes");
+            return session.console()
+                    .confirmed(
+                            "Remove queue \"" + name + "\" and its " + held + " messages for good?",
+                            "destroying a queue cannot be undone; --yes says that you mean it");
         }
     }
 
@@ -312,6 +349,59 @@ final class QueueCommand implements Runnable {
             report.findings()
                     .forEach(finding -> session.console().say("repaired: " + finding.kind() + " " + finding.where()));
             return report.healthy() ? Main.DONE : Main.PARTLY;
+        }
+    }
+
+    @Command(
+            name = "load",
+            description = "Show a queue at a glance, however many facets it has: {queue, facets, waiting, oldestAgeMs,"
+                    + " noisiest, mostStarved, dwell}.",
+            footer = "%nExample: millrace queue load searches --top 5 | jq -c '.noisiest[]'")
+    static final class Load extends OnQueue {
+
+        @Option(names = "--top", paramLabel = "N", defaultValue = "10", description = "How many facets of each kind.")
+        private int top;
+
+        @Override
+        void check() {
+            if (top < 1 || top > 1_000) {
+                throw usage("--top must be 1 to 1000, was " + top);
+            }
+        }
+
+        @Override
+        int run(Session session) {
+            session.console()
+                    .data(QueueShapes.load(Objects.requireNonNull(
+                            session.mill().queue(name).load(top).block())));
+            return Main.DONE;
+        }
+    }
+
+    @Command(
+            name = "cancel",
+            description = "Take delayed deliveries back by their event ids: {queue, id, cancelled} each."
+                    + " Exit code 1 if one was not to come any more.",
+            footer = "%nExample: millrace queue cancel reminders reminder-17")
+    static final class Cancel extends OnQueue {
+
+        @Parameters(index = "1..*", arity = "1..*", paramLabel = "ID", description = "The events' ids.")
+        private List<String> ids;
+
+        @Override
+        int run(Session session) {
+            boolean all = true;
+            for (String id : ids) {
+                boolean cancelled = Objects.requireNonNull(
+                        session.mill().queue(name).cancel(id).block());
+                Map<String, Object> shape = new LinkedHashMap<>();
+                shape.put("queue", name);
+                shape.put("id", id);
+                shape.put("cancelled", cancelled);
+                session.console().data(shape);
+                all &= cancelled;
+            }
+            return all ? Main.DONE : Main.PARTLY;
         }
     }
 

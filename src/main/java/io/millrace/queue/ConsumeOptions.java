@@ -163,7 +163,10 @@ public final class ConsumeOptions {
             return this;
         }
 
-        /** Ends consuming when it emits or completes: what runs is finished, nothing more is taken. Defaults to never. */
+        /**
+         * Ends consuming when it emits or completes: what runs, or is on its way here, is finished, nothing more is taken. Nothing is
+         * left leased then. Defaults to never.
+         */
         public Builder until(Publisher<?> until) {
             this.until = until;
             return this;

@@ -27,14 +27,14 @@ final class Consuming {
     private static final int MAX_REASON = 500;
 
     private final Redis redis;
-    private final Unit unit;
+    private final String name;
     private final Reading<?> reading;
     private final ConsumeOptions options;
     private final Set<Delivery> running = ConcurrentHashMap.newKeySet();
 
-    Consuming(Redis redis, Unit unit, Reading<?> reading, ConsumeOptions options) {
+    Consuming(Redis redis, String name, Reading<?> reading, ConsumeOptions options) {
         this.redis = redis;
-        this.unit = unit;
+        this.name = name;
         this.reading = reading;
         this.options = options;
     }
@@ -55,10 +55,21 @@ final class Consuming {
 
     private <T> Mono<Void> run(Flux<T> handedOut, Function<T, Mono<Void>> handle) {
         Mono<Void> work = handedOut
-                .takeUntilOther(options.until())
                 .flatMap(handle, options.concurrency(), 1)
-                .then(Mono.defer(reading::acknowledgeRest));
+                .then(Mono.defer(reading::acknowledgeRest))
+                .takeUntilOther(ending());
         return options.extendLeases() ? work.takeUntilOther(renewals()) : work;
+    }
+
+    /**
+     * Tells the loop when to end; ends never itself. Not an operator on what is handed out: one that ends a flux drops what it gets in
+     * that very moment, and the message would stay leased.
+     */
+    private Mono<Void> ending() {
+        return Flux.from(options.until())
+                .next()
+                .then(Mono.fromRunnable(reading::stop))
+                .then(Mono.never());
     }
 
     private Mono<Void> handle(Delivery lease, Message message, java.util.function.Supplier<Publisher<?>> call) {
@@ -113,7 +124,7 @@ final class Consuming {
 
     private Mono<Void> acknowledge(Delivery lease) {
         finish(lease);
-        return lease.settled().flatMap(reading::acknowledge);
+        return lease.settled().flatMap(receipt -> reading.acknowledge(lease, receipt));
     }
 
     /** Before the receipt is read: no extension may change it any more. */
@@ -130,7 +141,7 @@ final class Consuming {
                 "attempt {} of message {} in queue \"{}\" failed: {}",
                 message.attempt(),
                 message.id(),
-                unit.queue(),
+                name,
                 error.toString());
         return lease.nack(delay, reason(error))
                 .onErrorResume(away -> {
@@ -161,7 +172,7 @@ final class Consuming {
                         log.warn(
                                 "the lease of message {} in queue \"{}\" ended while it was handled; it is handled again",
                                 held.message().id(),
-                                unit.queue());
+                                name);
                     }
                 })
                 .onErrorResume(away -> Mono.empty()); // the next tick tries again

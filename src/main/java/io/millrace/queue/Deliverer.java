@@ -38,6 +38,7 @@ final class Deliverer {
     private final Registry registry;
     private final QueueSettings settings;
     private final GroupCommit<Event, Delivered> commits;
+    private final RoomAwaiting waiting;
 
     Deliverer(Redis redis, Registry registry, QueueSettings settings) {
         this.redis = redis;
@@ -45,10 +46,18 @@ final class Deliverer {
         this.settings = settings;
         this.commits = GroupCommit.inLanes(
                 MAX_BATCH, MAX_IN_FLIGHT, settings.maxWaiting(), Event::environment, this::deliverBatch);
+        this.waiting = new RoomAwaiting(redis, registry, commits::submit);
     }
 
     Mono<Delivered> deliver(Event event) {
-        return commits.submit(event);
+        Mono<Delivered> delivering = commits.submit(event);
+        return registry.mayWait() ? delivering.flatMap(first -> waiting.forRoom(event, first)) : delivering;
+    }
+
+    /** As {@link #deliverBatch}; where producers have to wait for room, those events wait. */
+    Mono<List<Outcome<Delivered>>> deliverAll(List<Event> events) {
+        return deliverBatch(events)
+                .flatMap(outcomes -> registry.mayWait() ? waiting.forRoom(events, outcomes) : Mono.just(outcomes));
     }
 
     /** A batch in one round trip, with the outcome of each event in its place. */
@@ -67,7 +76,7 @@ final class Deliverer {
             List<byte[]> args = arguments(routes.version(), maintenanceWindow(routes, parts), batch, parts, true);
             return run(routes, parts, keys, args).flatMap(reply -> {
                 if (QueueScripts.delivered(reply)) {
-                    noteDuplicates(reply, parts, batch);
+                    note(reply, parts, batch);
                     return Mono.just(batch.outcomes());
                 }
                 if (stale >= MAX_STALE) {
@@ -94,7 +103,7 @@ final class Deliverer {
         List<OutgoingBatch.Part> alone = List.of(part);
         List<byte[]> args = arguments(UNCHECKED, maintenanceWindow(routes, alone), batch, alone, false);
         return run(routes, alone, List.of(part.unit().prefix()), args)
-                .doOnNext(reply -> noteDuplicates(reply, alone, batch))
+                .doOnNext(reply -> note(reply, alone, batch))
                 .onErrorResume(error -> {
                     batch.fail(part, error);
                     return Mono.empty();
@@ -105,14 +114,14 @@ final class Deliverer {
     /** A call that failed may have been the one to look after the windows: the next one does it again. */
     private Mono<Reply> run(
             Registry.Routes routes, List<OutgoingBatch.Part> parts, List<byte[]> keys, List<byte[]> args) {
-        return redis.run(QueueScripts.DELIVER, keys, args)
+        return redis.run(limited(parts) ? QueueScripts.ADMIT : QueueScripts.DELIVER, keys, args)
                 .doOnError(error -> parts.forEach(part -> routes.maintained().remove(part.queue())));
     }
 
     /** Live listeners of a cluster hear of events whose queues have them. */
     private Mono<Void> publish(OutgoingBatch batch) {
         return Flux.range(0, batch.size())
-                .filter(i -> !batch.failed(i))
+                .filter(i -> !batch.failed(i) && !batch.unwelcome(i))
                 .flatMap(i -> redis.call("PUBLISH", batch.channel(i), batch.element(i))
                         .onErrorResume(away -> Mono.empty()))
                 .then();
@@ -131,7 +140,12 @@ final class Deliverer {
             args.add(bytes(batch.event(i).id()));
             args.add(bytes(batch.event(i).environment()));
         }
+        boolean limited = limited(parts);
         for (OutgoingBatch.Part part : parts) {
+            if (limited) {
+                args.add(number(part.admission().limit()));
+                args.add(bytes(part.admission().script()));
+            }
             boolean all = part.size() == events;
             args.add(number(all ? 0 : part.size()));
             for (int i = 0; i < part.size() && !all; i++) {
@@ -154,6 +168,36 @@ final class Deliverer {
         }
         parts.forEach(part -> routes.maintained().put(part.queue(), now));
         return settings.deduplicationWindow().toMillis();
+    }
+
+    /** Queues without limits are spared what limits cost. */
+    private static boolean limited(Collection<OutgoingBatch.Part> parts) {
+        for (OutgoingBatch.Part part : parts) {
+            if (part.admission().limit() > 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static void note(Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch) {
+        if (limited(parts)) {
+            noteAdmission(reply, parts, batch);
+        } else {
+            noteDuplicates(reply, parts, batch);
+        }
+    }
+
+    private static void noteAdmission(Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch) {
+        for (int i = 1; i + 3 < reply.size(); i += 4) {
+            String queue = parts.get((int) reply.number(i + 1) - 1).queue();
+            int event = (int) reply.number(i + 2) - 1;
+            switch (reply.word(i, QueueScripts.Admitted.class)) {
+                case DUPLICATE -> batch.duplicate(event, queue);
+                case REFUSED -> batch.refused(event, queue);
+                case DISPLACED -> batch.displaced(event, reply.text(i + 3));
+            }
+        }
     }
 
     private static void noteDuplicates(Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch) {

@@ -125,6 +125,11 @@ public final class Delivery {
         leases.endLater(Leases.Return.untouched(receipt, messages));
     }
 
+    /** Acknowledges by a receipt that no extension changes any more. */
+    Mono<Boolean> acknowledge(Receipt held) {
+        return leases.acknowledge(held);
+    }
+
     /** Ends the lease of work that was stopped, for somebody who does not wait. */
     void abandon(String reason) {
         leases.endLater(Leases.Return.all(receipt, messages, Duration.ZERO, reason));

@@ -27,7 +27,11 @@ public record DoctorReport(
         /** Leases nobody would have taken back. */
         UNRECORDED,
         /** Event ids that would have been kept for ever. */
-        ENDLESS
+        ENDLESS,
+        /** A message that is not in flight counted as if it were, against the cap of its facet. */
+        MISCOUNTED,
+        /** A delayed delivery without a time; it takes place now. */
+        TIMELESS
     }
 
     /**

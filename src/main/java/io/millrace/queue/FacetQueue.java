@@ -1,6 +1,7 @@
 package io.millrace.queue;
 
 import io.millrace.redis.Redis;
+import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
@@ -28,6 +29,8 @@ public final class FacetQueue {
     private final Leases leases;
     private final Pulls pulls;
     private final Insight insight;
+    private final DeadLetters deadLetters;
+    private final Policies policies;
 
     FacetQueue(String name, Redis redis, Registry registry) {
         this.name = name;
@@ -37,6 +40,8 @@ public final class FacetQueue {
         this.leases = new Leases(redis, unit);
         this.pulls = new Pulls(redis, unit, leases);
         this.insight = new Insight(redis, unit);
+        this.deadLetters = new DeadLetters(redis, unit);
+        this.policies = new Policies(redis, unit);
     }
 
     /** The queue's name. */
@@ -120,7 +125,7 @@ public final class FacetQueue {
      * @return ends only by {@code until}, by cancel, or by an error that trying again does not cure (access denied, for example)
      */
     public Mono<Void> consume(Function<? super Message, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(() -> new Consuming(redis, unit, deliveries(options.lease()), options).run(handler));
+        return Mono.defer(() -> new Consuming(redis, name, deliveries(options.lease()), options).run(handler));
     }
 
     /**
@@ -131,7 +136,7 @@ public final class FacetQueue {
      */
     public Mono<Void> consumeBatches(
             Function<? super List<Message>, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(() -> new Consuming(redis, unit, batches(options.lease()), options).runBatches(handler));
+        return Mono.defer(() -> new Consuming(redis, name, batches(options.lease()), options).runBatches(handler));
     }
 
     /**
@@ -157,14 +162,86 @@ public final class FacetQueue {
         return insight.facets();
     }
 
-    /** How many messages wait to be pulled, over all facets; without those in flight or held back. */
-    public Mono<Long> length() {
-        return facets().map(FacetState::waiting).reduce(0L, Long::sum);
+    /**
+     * The queue at a glance: in all, and the facets with the most and with the oldest messages. Reads all facets page by page and
+     * remembers only what it answers.
+     *
+     * @param top how many facets of each kind; 1 to 1,000
+     */
+    public Mono<QueueLoad> load(int top) {
+        Check.between("top", top, 1, 1_000);
+        return insight.load(top, pulls.dwell());
     }
 
-    /** Messages that were given up, oldest first. */
+    /** How long messages waited that this process was handed out. */
+    public DwellTimes dwell() {
+        return pulls.dwell();
+    }
+
+    /** How many messages wait to be pulled, over all facets; without those in flight or held back. */
+    public Mono<Long> length() {
+        return insight.length();
+    }
+
+    /** How it hands out its messages: weights, caps, rates, pauses, order. */
+    public Policies policies() {
+        return policies;
+    }
+
+    /**
+     * Takes a delayed delivery back, as if it had never been asked for; the same id may be delivered again.
+     *
+     * @param id the event's
+     * @return false: there is none of that id that is still to come
+     */
+    public Mono<Boolean> cancel(String id) {
+        return redis.run(QueueScripts.CANCEL, List.of(unit.prefix()), Insight.args(id))
+                .map(reply -> reply.number(1) == 1);
+    }
+
+    /** Messages that were given up, oldest first. They stay until they are redriven or dropped. */
     public Flux<DeadLetter> deadLetters() {
-        return insight.deadLetters();
+        return deadLetters.list();
+    }
+
+    /**
+     * Gives dead letters another chance: back to their old place in their facet, under their own id, with all attempts before them.
+     *
+     * @param entries of {@link DeadLetter#entry()}
+     * @return how many of them were still there
+     */
+    public Mono<Long> redrive(Collection<String> entries) {
+        return deadLetters.treat(DeadLetters.Fate.REDRIVE, entries);
+    }
+
+    /** As {@link #redrive}, all that are there when it begins; in bounded steps. */
+    public Mono<Long> redriveAll() {
+        return deadLetters.treatAll(DeadLetters.Fate.REDRIVE, null);
+    }
+
+    /** As {@link #redriveAll()}, those of one facet. */
+    public Mono<Long> redriveAll(String facet) {
+        return deadLetters.treatAll(DeadLetters.Fate.REDRIVE, facet);
+    }
+
+    /**
+     * Drops dead letters for good.
+     *
+     * @param entries of {@link DeadLetter#entry()}
+     * @return how many of them were still there
+     */
+    public Mono<Long> dropDeadLetters(Collection<String> entries) {
+        return deadLetters.treat(DeadLetters.Fate.DROP, entries);
+    }
+
+    /** Drops all dead letters that are there when it begins, for good; in bounded steps. */
+    public Mono<Long> dropAllDeadLetters() {
+        return deadLetters.treatAll(DeadLetters.Fate.DROP, null);
+    }
+
+    /** As {@link #dropAllDeadLetters()}, those of one facet. */
+    public Mono<Long> dropAllDeadLetters(String facet) {
+        return deadLetters.treatAll(DeadLetters.Fate.DROP, facet);
     }
 
     /** Checks that the queue's data are in order, and repairs what is not; in bounded steps. */
@@ -182,10 +259,22 @@ public final class FacetQueue {
         return registry.unregister(name).then(Mono.defer(insight::removeAll));
     }
 
+    Unit unit() {
+        return unit;
+    }
+
+    Pulls pulls() {
+        return pulls;
+    }
+
+    Leases leases() {
+        return leases;
+    }
+
     private Reading<Delivery> deliveries(LeaseOptions options) {
         return new Reading<>(
                 redis,
-                unit,
+                List.of(unit),
                 leases,
                 options,
                 options.batchSize(),
@@ -196,7 +285,7 @@ public final class FacetQueue {
     private Reading<DeliveryBatch> batches(LeaseOptions options) {
         return new Reading<>(
                 redis,
-                unit,
+                List.of(unit),
                 leases,
                 options,
                 1,

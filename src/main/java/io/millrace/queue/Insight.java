@@ -1,18 +1,17 @@
 package io.millrace.queue;
 
-import io.millrace.MalformedEventException;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.PriorityQueue;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -21,9 +20,10 @@ final class Insight {
 
     static final int FACETS_A_PAGE = 500;
     static final int MESSAGES_A_PAGE = 200;
-    static final int ENTRIES_A_PAGE = 100;
 
-    private static final Logger log = LoggerFactory.getLogger(Insight.class);
+    /** Where facets with waiting messages stand; only the ring in a queue without policies. In the order of their turns. */
+    private static final List<FacetState.Standing> ELSEWHERE =
+            List.of(FacetState.Standing.FAIR, FacetState.Standing.PARKED, FacetState.Standing.THROTTLED);
 
     private final Redis redis;
     private final Unit unit;
@@ -53,47 +53,123 @@ final class Insight {
         });
     }
 
-    Flux<DeadLetter> deadLetters() {
-        return deadPage("-")
-                .expand(reply ->
-                        reply.size() < 1 + 4 * ENTRIES_A_PAGE ? Mono.empty() : deadPage(reply.text(reply.size() - 4)))
-                .concatMapIterable(this::deadLetters, 1);
-    }
-
     Mono<Long> removeAll() {
         Mono<Reply> step = redis.run(QueueScripts.DESTROY, List.of(unit.prefix()), args(FACETS_A_PAGE));
         return step.expand(reply -> reply.number(2) == 0 ? Mono.empty() : step)
                 .reduce(0L, (removed, reply) -> removed + reply.number(1));
     }
 
-    /** All pages of the ring; each answers how long the ring is. */
-    Flux<Reply> ringPages() {
-        AtomicInteger from = new AtomicInteger();
-        return ringPage(0).expand(reply -> {
-            int next = from.addAndGet(FACETS_A_PAGE);
-            return next < reply.number(1) ? ringPage(next) : Mono.empty();
+    /** One page of the facets that stand somewhere. */
+    record Page(FacetState.Standing standing, Reply reply) {
+
+        /** Calls back with each facet, how many messages it has waiting, and when the oldest was delivered. */
+        void forEach(Met met) {
+            for (int i = 3; i + 2 < reply.size(); i += 3) {
+                met.facet(reply.text(i), reply.number(i + 1), reply.number(i + 2));
+            }
+        }
+
+        interface Met {
+            void facet(String facet, long waiting, long oldest);
+        }
+    }
+
+    /** All facets with waiting messages, wherever they stand. */
+    Flux<Page> standings() {
+        return pages(FacetState.Standing.RING).switchOnFirst((first, ring) -> {
+            Page page = first.get();
+            boolean plain = page == null || page.reply().number(2) == 0;
+            return plain
+                    ? ring
+                    : Flux.concat(
+                            pages(ELSEWHERE.get(0)),
+                            ring,
+                            Flux.fromIterable(ELSEWHERE).skip(1).concatMap(this::pages));
         });
     }
 
-    private Mono<Reply> ringPage(int from) {
-        return redis.run(QueueScripts.FACETS, List.of(unit.prefix()), args(from, FACETS_A_PAGE));
+    /** The whole of it, and its facets with the most and the oldest messages; remembers no more than those. */
+    Mono<QueueLoad> load(int top, DwellTimes dwell) {
+        return Mono.defer(() -> {
+            long now = redis.clock().millis();
+            Comparator<FacetLoad> byWaiting = Comparator.comparingLong(FacetLoad::waiting);
+            Comparator<FacetLoad> byAge = Comparator.comparing(FacetLoad::oldestAge);
+            PriorityQueue<FacetLoad> noisiest = new PriorityQueue<>(byWaiting);
+            PriorityQueue<FacetLoad> starved = new PriorityQueue<>(byAge);
+            long[] sums = new long[2];
+            return standings()
+                    .doOnNext(page -> page.forEach((facet, waiting, oldest) -> {
+                        FacetLoad load = new FacetLoad(
+                                facet, waiting, Duration.ofMillis(oldest == 0 ? 0 : Math.max(0, now - oldest)));
+                        sums[0]++;
+                        sums[1] += waiting;
+                        keep(noisiest, load, top);
+                        keep(starved, load, top);
+                    }))
+                    .then(Mono.fromSupplier(() -> {
+                        List<FacetLoad> oldest =
+                                starved.stream().sorted(byAge.reversed()).toList();
+                        return new QueueLoad(
+                                unit.queue(),
+                                sums[0],
+                                sums[1],
+                                oldest.isEmpty() ? Duration.ZERO : oldest.get(0).oldestAge(),
+                                noisiest.stream().sorted(byWaiting.reversed()).toList(),
+                                oldest,
+                                dwell);
+                    }));
+        });
+    }
+
+    Mono<Long> length() {
+        return standings()
+                .map(page -> {
+                    long[] waiting = new long[1];
+                    page.forEach((facet, count, oldest) -> waiting[0] += count);
+                    return waiting[0];
+                })
+                .reduce(0L, Long::sum);
+    }
+
+    private static void keep(PriorityQueue<FacetLoad> most, FacetLoad load, int top) {
+        most.add(load);
+        if (most.size() > top) {
+            most.poll();
+        }
+    }
+
+    private Flux<Page> pages(FacetState.Standing where) {
+        return Flux.defer(() -> {
+            AtomicInteger from = new AtomicInteger();
+            return page(where, 0).expand(page -> {
+                int next = from.addAndGet(FACETS_A_PAGE);
+                return next < page.reply().number(1) ? page(where, next) : Mono.empty();
+            });
+        });
+    }
+
+    private Mono<Page> page(FacetState.Standing where, int from) {
+        return redis.run(
+                        QueueScripts.FACETS,
+                        List.of(unit.prefix()),
+                        args(from, FACETS_A_PAGE, where.name().toLowerCase(Locale.ROOT)))
+                .map(reply -> new Page(where, reply));
     }
 
     private Mono<Void> waiting(Map<String, Counts> counts) {
-        return ringPages()
-                .doOnNext(reply -> {
-                    for (int i = 3; i + 2 < reply.size(); i += 3) {
-                        Counts of = counts.computeIfAbsent(reply.text(i), facet -> new Counts());
-                        of.waiting = reply.number(i + 1);
-                        of.seen(reply.number(i + 2));
-                    }
-                })
+        return standings()
+                .doOnNext(page -> page.forEach((facet, waiting, oldest) -> {
+                    Counts of = counts.computeIfAbsent(facet, name -> new Counts());
+                    of.waiting = waiting;
+                    of.standing = page.standing();
+                    of.seen(oldest);
+                }))
                 .then();
     }
 
     private Mono<Void> leased(Map<String, Counts> counts) {
         return redis.run(QueueScripts.IN_FLIGHT, List.of(unit.prefix()), args("", "-", 1))
-                .flatMapIterable(reply -> texts(reply, 1))
+                .flatMapIterable(Insight::words)
                 .concatMap(profile -> count(counts, profile, "-"))
                 .then();
     }
@@ -124,44 +200,21 @@ final class Insight {
         return Flux.fromIterable(counts.entrySet()).map(entry -> {
             Counts of = entry.getValue();
             long age = of.oldest == Long.MAX_VALUE ? 0 : Math.max(0, now - of.oldest);
-            return new FacetState(entry.getKey(), of.waiting, of.inFlight, of.later, Duration.ofMillis(age));
+            return new FacetState(
+                    entry.getKey(), of.waiting, of.inFlight, of.later, Duration.ofMillis(age), of.standing);
         });
     }
 
-    private Mono<Reply> deadPage(String from) {
-        return redis.run(QueueScripts.DEAD, List.of(unit.prefix()), args(from, ENTRIES_A_PAGE));
-    }
-
-    private List<DeadLetter> deadLetters(Reply reply) {
-        List<DeadLetter> page = new ArrayList<>();
-        for (int i = 1; i + 3 < reply.size(); i += 4) {
-            page.add(deadLetter(reply, i));
-        }
-        return page;
-    }
-
-    private DeadLetter deadLetter(Reply reply, int i) {
-        String entry = reply.text(i);
-        Instant at = Instant.ofEpochMilli(Long.parseLong(entry.substring(0, entry.indexOf('-'))));
-        Message message;
-        try {
-            message = Elements.message(unit.queue(), (int) reply.number(i + 2), reply.bytes(i + 1));
-        } catch (MalformedEventException e) {
-            log.warn("dead letter {} of queue \"{}\" is no event", entry, unit.queue());
-            message = Elements.unreadable(unit.queue(), (int) reply.number(i + 2), reply.bytes(i + 1));
-        }
-        return new DeadLetter(entry, message, reply.text(i + 3), at);
-    }
-
-    private static List<String> texts(Reply reply, int from) {
+    /** What an answer has behind its status word. */
+    static List<String> words(Reply reply) {
         List<String> texts = new ArrayList<>();
-        for (int i = from; i < reply.size(); i++) {
+        for (int i = 1; i < reply.size(); i++) {
             texts.add(reply.text(i));
         }
         return texts;
     }
 
-    private static List<byte[]> args(Object... words) {
+    static List<byte[]> args(Object... words) {
         List<byte[]> args = new ArrayList<>(words.length);
         for (Object word : words) {
             args.add(word.toString().getBytes(StandardCharsets.UTF_8));
@@ -176,6 +229,7 @@ final class Insight {
         private long inFlight;
         private long later;
         private long oldest = Long.MAX_VALUE;
+        private FacetState.Standing standing = FacetState.Standing.NOWHERE;
 
         void seen(long deliveredAt) {
             if (deliveredAt > 0) {

@@ -9,6 +9,7 @@ import io.millrace.redis.Keys;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,16 +27,23 @@ final class OutgoingBatch {
     private final @Nullable Throwable[] failures;
     private final List<List<String>> queues;
     private final @Nullable List<String>[] duplicates;
+    private final Map<Integer, Admitted> admitted = new HashMap<>(0); // of those about whom there is something to say
 
     /** What goes to one queue: indexes of events. */
     static final class Part {
 
         private final Unit unit;
+        private final Admission admission;
         private int[] events = new int[8];
         private int size;
 
-        private Part(Unit unit) {
-            this.unit = unit;
+        private Part(Registry.Route route) {
+            this.unit = route.unit();
+            this.admission = route.registration().admission();
+        }
+
+        Admission admission() {
+            return admission;
         }
 
         Unit unit() {
@@ -94,7 +102,7 @@ final class OutgoingBatch {
                 Registry.Matching matching = routes.matching(topics[i]);
                 queues.set(i, matching.queues());
                 for (Registry.Route route : matching.routes()) {
-                    parts.computeIfAbsent(route.unit(), Part::new).add(i);
+                    parts.computeIfAbsent(route.unit(), unit -> new Part(route)).add(i);
                 }
             }
         }
@@ -137,18 +145,51 @@ final class OutgoingBatch {
         known.add(queue);
     }
 
+    synchronized void refused(int i, String queue) {
+        admitted(i).refusedBy.add(queue);
+    }
+
+    synchronized void displaced(int i, String id) {
+        admitted(i).displaced.add(id);
+    }
+
+    private Admitted admitted(int i) {
+        return admitted.computeIfAbsent(i, event -> new Admitted());
+    }
+
+    /** Whether nobody has it, although queues matched: then live listeners do not hear of it either. */
+    synchronized boolean unwelcome(int i) {
+        Admitted of = admitted.get(i);
+        return of != null
+                && !of.refusedBy.isEmpty()
+                && of.refusedBy.size() == queues.get(i).size();
+    }
+
+    private Delivered delivered(int i) {
+        List<String> known = duplicates[i];
+        List<String> duplicate = known == null ? List.of() : List.copyOf(known);
+        Admitted of = admitted.get(i);
+        if (of == null) {
+            return new Delivered(events.get(i).id(), queues.get(i), duplicate, List.of(), List.of());
+        }
+        List<String> having = new ArrayList<>(queues.get(i));
+        having.removeAll(of.refusedBy);
+        return new Delivered(
+                events.get(i).id(), having, duplicate, List.copyOf(of.refusedBy), List.copyOf(of.displaced));
+    }
+
+    /** What admission did about one event. */
+    private static final class Admitted {
+
+        private final List<String> refusedBy = new ArrayList<>(1);
+        private final List<String> displaced = new ArrayList<>(1);
+    }
+
     synchronized List<Outcome<Delivered>> outcomes() {
         List<Outcome<Delivered>> outcomes = new ArrayList<>(events.size());
         for (int i = 0; i < events.size(); i++) {
             Throwable failure = failures[i];
-            List<String> known = duplicates[i];
-            outcomes.add(
-                    failure != null
-                            ? new Outcome.Failed<>(failure)
-                            : new Outcome.Done<>(new Delivered(
-                                    events.get(i).id(),
-                                    queues.get(i),
-                                    known == null ? List.of() : List.copyOf(known))));
+            outcomes.add(failure != null ? new Outcome.Failed<>(failure) : new Outcome.Done<>(delivered(i)));
         }
         return outcomes;
     }

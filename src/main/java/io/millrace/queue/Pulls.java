@@ -35,12 +35,18 @@ final class Pulls {
     private final Redis redis;
     private final Unit unit;
     private final Leases leases;
+    private final DwellRecorder dwell = new DwellRecorder();
     private final AtomicLong maintained = new AtomicLong(System.nanoTime() - MAINTENANCE_NANOS);
 
     Pulls(Redis redis, Unit unit, Leases leases) {
         this.redis = redis;
         this.unit = unit;
         this.leases = leases;
+    }
+
+    /** How long messages waited that were handed out here. */
+    DwellTimes dwell() {
+        return dwell.snapshot();
     }
 
     /** At most once: what is answered is gone from the queue; so is what was no event. */
@@ -54,6 +60,7 @@ final class Pulls {
                     log.warn("queue \"{}\" held something that is no event: {}", unit.queue(), e.getMessage());
                 }
             }
+            dwell.handedOut(messages, redis.clock().millis());
             boolean onlyOthers = messages.isEmpty() && reply.size() > 4;
             return onlyOthers ? take(n) : Mono.just(messages);
         });
@@ -63,17 +70,20 @@ final class Pulls {
     Mono<Pulled<Delivery>> each(int n, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
         return run(n, EACH, options, acknowledge, maintain).map(reply -> {
             List<Delivery> deliveries = new ArrayList<>((reply.size() - 4) / 2);
+            List<Message> messages = new ArrayList<>((reply.size() - 4) / 2);
             long wait = reply.number(1);
             for (int i = 4; i + 1 < reply.size(); i += 2) {
                 Receipt receipt = new Receipt(options.profile(), reply.text(i));
                 try {
                     Message message = Elements.message(unit.queue(), reply, i + 1);
                     deliveries.add(new Delivery(message, 1, receipt, leases, options));
+                    messages.add(message);
                 } catch (MalformedEventException e) {
                     bury(receipt, e, 1);
                     wait = 0; // there are fewer than asked for, yet more may wait
                 }
             }
+            dwell.handedOut(messages, redis.clock().millis());
             return new Pulled<>(deliveries, wait, (int) reply.number(2));
         });
     }
@@ -96,6 +106,7 @@ final class Pulls {
                     return new Pulled<DeliveryBatch>(List.of(), 0, (int) reply.number(2));
                 }
             }
+            dwell.handedOut(messages, redis.clock().millis());
             return new Pulled<>(List.of(new DeliveryBatch(messages, receipt, leases, options)), reply.number(1), (int)
                     reply.number(2));
         });

@@ -45,17 +45,14 @@ final class QueueDoctor {
         });
     }
 
-    /** Facets that stand twice in the ring, or have nothing. */
+    /** Facets that stand twice in the ring, or in two places, or have nothing. */
     private Mono<Void> ring(Set<String> inRing, Set<String> suspects) {
-        return insight.ringPages()
-                .doOnNext(reply -> {
-                    for (int i = 3; i + 2 < reply.size(); i += 3) {
-                        String facet = reply.text(i);
-                        if (!inRing.add(facet) || reply.number(i + 1) == 0) {
-                            suspects.add(facet);
-                        }
+        return insight.standings()
+                .doOnNext(page -> page.forEach((facet, waiting, oldest) -> {
+                    if (!inRing.add(facet) || waiting == 0) {
+                        suspects.add(facet);
                     }
-                })
+                }))
                 .then();
     }
 
@@ -100,14 +97,25 @@ final class QueueDoctor {
     }
 
     private Mono<Reply> run(Object... words) {
-        return redis.run(QueueScripts.DOCTOR, List.of(unit.prefix()), args(words));
+        return redis.run(QueueScripts.DOCTOR, List.of(unit.prefix()), Insight.args(words));
     }
 
     private Mono<List<DoctorReport.Finding>> treat(Set<String> suspects, Set<String> profiles) {
         Flux<DoctorReport.Finding> facets = Flux.fromIterable(suspects).concatMap(facet -> step(facet, "facet", facet));
         Flux<DoctorReport.Finding> leases =
                 Flux.fromIterable(profiles).concatMap(profile -> step(profile, "profile", profile));
-        return Flux.concat(facets, leases, step("", "window")).collectList();
+        Flux<DoctorReport.Finding> indexes =
+                Flux.concat(sweep("busy", DoctorReport.Kind.MISCOUNTED), sweep("later", DoctorReport.Kind.TIMELESS));
+        return Flux.concat(facets, leases, step("", "window"), indexes).collectList();
+    }
+
+    /** Looks through an index; a finding for each entry that had to be mended. */
+    private Flux<DoctorReport.Finding> sweep(String index, DoctorReport.Kind kind) {
+        return run(index, "0")
+                .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : run(index, reply.text(1)))
+                .reduce(0L, (repaired, reply) -> repaired + reply.number(2))
+                .flatMapMany(
+                        repaired -> Flux.range(0, repaired.intValue()).map(i -> new DoctorReport.Finding(kind, index)));
     }
 
     private Mono<DoctorReport.Finding> step(String where, Object... words) {
@@ -117,16 +125,19 @@ final class QueueDoctor {
     }
 
     private Mono<DoctorReport> report(List<DoctorReport.Finding> findings) {
-        return insight.facets().collectList().zipWith(insight.deadLetters().count(), (facets, dead) -> {
-            long[] sums = new long[4];
-            for (FacetState facet : facets) {
-                sums[0] += facet.waiting() > 0 ? 1 : 0;
-                sums[1] += facet.waiting();
-                sums[2] += facet.inFlight();
-                sums[3] += facet.later();
-            }
-            return new DoctorReport(unit.queue(), sums[0], sums[1], sums[2], sums[3], dead, new ArrayList<>(findings));
-        });
+        return insight.facets()
+                .collectList()
+                .zipWith(new DeadLetters(redis, unit).list().count(), (facets, dead) -> {
+                    long[] sums = new long[4];
+                    for (FacetState facet : facets) {
+                        sums[0] += facet.waiting() > 0 ? 1 : 0;
+                        sums[1] += facet.waiting();
+                        sums[2] += facet.inFlight();
+                        sums[3] += facet.later();
+                    }
+                    return new DoctorReport(
+                            unit.queue(), sums[0], sums[1], sums[2], sums[3], dead, new ArrayList<>(findings));
+                });
     }
 
     private static DoctorReport.Kind kind(Reply reply) {
@@ -139,13 +150,5 @@ final class QueueDoctor {
 
     private static String text(byte[] bytes) {
         return new String(bytes, StandardCharsets.UTF_8);
-    }
-
-    private static List<byte[]> args(Object... words) {
-        List<byte[]> args = new ArrayList<>(words.length);
-        for (Object word : words) {
-            args.add(word.toString().getBytes(StandardCharsets.UTF_8));
-        }
-        return args;
     }
 }

@@ -20,6 +20,12 @@ final class QueueScripts {
     static final LuaScript<Reply> DOCTOR = LuaScript.repeatable("queue/doctor.lua", QueueScripts::ok);
     static final LuaScript<Reply> DESTROY = LuaScript.repeatable("queue/destroy.lua", QueueScripts::ok);
 
+    static final LuaScript<Reply> POLICY = LuaScript.repeatable("queue/policy.lua", QueueScripts::ok);
+    static final LuaScript<Reply> REDRIVE = LuaScript.repeatable("queue/redrive.lua", QueueScripts::ok);
+    static final LuaScript<Reply> ADMIT = LuaScript.repeatable("queue/admit.lua", reply -> reply);
+    static final LuaScript<Reply> SCHEDULE = LuaScript.repeatable("queue/schedule.lua", reply -> reply);
+    static final LuaScript<Reply> CANCEL = LuaScript.repeatable("queue/cancel.lua", QueueScripts::ok);
+
     private QueueScripts() {}
 
     /** Has them all read from the resources. */
@@ -29,12 +35,20 @@ final class QueueScripts {
 
     /** All of them, for tests that look at every script. */
     static List<LuaScript<?>> all() {
-        return new ArrayList<>(
-                List.of(DELIVER, PULL, ACK, RETURN, EXTEND, PEEK, FACETS, IN_FLIGHT, DEAD, DOCTOR, DESTROY));
+        return new ArrayList<>(List.of(
+                DELIVER, PULL, ACK, RETURN, EXTEND, PEEK, FACETS, IN_FLIGHT, DEAD, DOCTOR, DESTROY, POLICY, REDRIVE,
+                ADMIT, SCHEDULE, CANCEL));
     }
 
     private enum Ok {
         OK
+    }
+
+    /** What {@code queue/admit.lua} has to say of an event. */
+    enum Admitted {
+        DUPLICATE,
+        REFUSED,
+        DISPLACED
     }
 
     private enum DeliverStatus {

@@ -3,8 +3,12 @@ package io.millrace.queue;
 import io.millrace.Event;
 import io.millrace.redis.GroupCommit.Outcome;
 import io.millrace.redis.Redis;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import org.reactivestreams.Publisher;
@@ -23,6 +27,7 @@ public final class Queues {
     private final Redis redis;
     private final Registry registry;
     private final Deliverer deliverer;
+    private final DelayedDelivery delayed;
     private final ConcurrentMap<String, FacetQueue> queues = new ConcurrentHashMap<>();
 
     /** For the facade. */
@@ -31,6 +36,7 @@ public final class Queues {
         this.redis = redis;
         this.registry = new Registry(redis);
         this.deliverer = new Deliverer(redis, registry, settings);
+        this.delayed = new DelayedDelivery(redis, registry, settings);
     }
 
     /**
@@ -43,7 +49,12 @@ public final class Queues {
      * @throws io.millrace.MillraceException in the returned Mono, if the pattern is malformed; nothing is changed then
      */
     public Mono<Void> register(String queue, String pattern) {
-        return registry.register(queue, pattern);
+        return registry.register(new Registration(queue, pattern));
+    }
+
+    /** As {@link #register(String, String)}, with a limit to what each facet may have waiting; it is replaced like the pattern. */
+    public Mono<Void> register(String queue, String pattern, Admission admission) {
+        return registry.register(new Registration(queue, pattern, admission));
     }
 
     /**
@@ -69,6 +80,17 @@ public final class Queues {
     }
 
     /**
+     * Several queues read as one, each getting its share of the turns by weight.
+     *
+     * @param weights by queue name; 1 to {@value QueueGroup#MAX_WEIGHT} each, up to {@value QueueGroup#MAX_QUEUES} queues
+     */
+    public QueueGroup group(Map<String, Integer> weights) {
+        Map<FacetQueue, Integer> members = new LinkedHashMap<>();
+        weights.forEach((name, weight) -> members.put(queue(name), weight));
+        return new QueueGroup(redis, members);
+    }
+
+    /**
      * Puts an event on every queue that wants it, once each, and publishes it to live listeners. On a single server all queues have it
      * or none. Callers at the same time share round trips. After an error that says the outcome is not known, deliver the same event
      * again: its id keeps it single.
@@ -90,6 +112,24 @@ public final class Queues {
     }
 
     /**
+     * Keeps an event back for the queues that want it now, until a time; then it joins its facet behind what is there, and is
+     * published to live listeners. {@link FacetQueue#cancel} takes it back. An event that no queue wants is not kept, which the answer
+     * tells. Limits to what facets may have waiting do not concern it. After an error that says the outcome is not known, ask again.
+     *
+     * @param when by the server's clock; the past is now
+     * @return which queues keep it; those that know its id already are among {@link Delivered#duplicateIn()}
+     */
+    public Mono<Delivered> deliverAt(Event event, Instant when) {
+        return delayed.deliver(event, Long.toString(when.toEpochMilli()));
+    }
+
+    /** As {@link #deliverAt}, so long from now. */
+    public Mono<Delivered> deliverAfter(Event event, Duration delay) {
+        Check.between("delay", delay, Duration.ZERO, DelayedDelivery.LONGEST);
+        return delayed.deliver(event, "+" + delay.toMillis());
+    }
+
+    /**
      * Delivers many events with the fewest round trips; on a single server each round trip of up to 100 is all or nothing.
      *
      * @return an outcome an event, in their order
@@ -98,7 +138,7 @@ public final class Queues {
     public Mono<List<Delivered>> deliverAll(Collection<Event> events) {
         return Flux.fromIterable(events)
                 .buffer(Deliverer.MAX_EXPLICIT_BATCH)
-                .concatMap(deliverer::deliverBatch, 1)
+                .concatMap(deliverer::deliverAll, 1)
                 .concatMapIterable(outcomes -> outcomes)
                 .<Delivered>handle((outcome, sink) -> {
                     if (outcome instanceof Outcome.Done<Delivered> done) {

@@ -51,6 +51,7 @@ final class Reading<T> {
     }
 
     private final Redis redis;
+    private final List<Unit> units;
     private final Unit unit;
     private final Leases leases;
     private final LeaseOptions options;
@@ -65,22 +66,27 @@ final class Reading<T> {
     private boolean known; // that nothing more was there when we last looked
     private boolean due; // something may be due: look for it
     private int troubles;
+    private boolean withPulls = true; // whether acknowledgements travel with pulls
+    private volatile boolean stopping; // no further round
     private volatile boolean ended; // no pull will come any more that could carry acknowledgements
 
     /**
+     * @param units to be woken by
+     * @param leases of the only unit, whose acknowledgements travel with pulls
      * @param perPull how many elements of demand one pull can meet
      * @param giveBack gives an element back that nobody has seen
      */
     Reading(
             Redis redis,
-            Unit unit,
+            List<Unit> units,
             Leases leases,
             LeaseOptions options,
             int perPull,
             Pull<T> pull,
             Consumer<T> giveBack) {
         this.redis = redis;
-        this.unit = unit;
+        this.units = units;
+        this.unit = units.get(0);
         this.leases = leases;
         this.options = options;
         this.perPull = perPull;
@@ -89,13 +95,27 @@ final class Reading<T> {
         this.wake = new WakeUp(redis.worker());
     }
 
+    /** One that reads several queues; acknowledgements go by themselves, each to its own queue. */
+    static Reading<Delivery> ofMany(
+            Redis redis,
+            List<Unit> units,
+            Leases leases,
+            LeaseOptions options,
+            int perPull,
+            Pull<Delivery> pull,
+            Consumer<Delivery> giveBack) {
+        Reading<Delivery> reading = new Reading<>(redis, units, leases, options, perPull, pull, giveBack);
+        reading.withPulls = false;
+        return reading;
+    }
+
     /** What is handed out, as much as is asked for. A cancel gives back what was leased and not handed out. */
     @SuppressWarnings("unchecked")
     Flux<T> flux(Class<T> type) {
         return Flux.using(
-                () -> redis.pubSub().attach(unit.wake(), false, this::signalled),
-                attachment -> Mono.defer(this::round)
-                        .repeat()
+                this::attach,
+                attachments -> Mono.defer(this::round)
+                        .repeat(() -> !stopping)
                         .flatMapIterable(Pulled::items, 1)
                         .doOnRequest(n -> {
                             demand.add(n);
@@ -113,11 +133,22 @@ final class Reading<T> {
                                 flushAcknowledgements();
                             }
                         }),
-                PubSub.Attachment::close);
+                attachments -> attachments.forEach(PubSub.Attachment::close));
+    }
+
+    private List<PubSub.Attachment> attach() {
+        List<PubSub.Attachment> attachments = new ArrayList<>(units.size());
+        units.forEach(unit -> attachments.add(redis.pubSub().attach(unit.wake(), false, this::signalled)));
+        return attachments;
     }
 
     /** Acknowledges with the next pull, which is not waited for; by itself, and waited for, when there will be no further pull. */
-    Mono<Void> acknowledge(Receipt receipt) {
+    Mono<Void> acknowledge(Delivery lease, Receipt receipt) {
+        if (!withPulls) {
+            return Detached.run(lease.acknowledge(receipt), done -> {})
+                    .onErrorResume(this::notAcknowledged)
+                    .then();
+        }
         toAcknowledge.add(receipt);
         wake.call();
         return ended ? acknowledgeRest() : Mono.empty();
@@ -133,15 +164,23 @@ final class Reading<T> {
                         sink.next(next);
                     }
                 })
-                .flatMap(receipt -> Detached.run(leases.acknowledge(receipt), done -> {})
-                        .onErrorResume(error -> {
-                            log.warn(
-                                    "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
-                                    unit.queue(),
-                                    error.getMessage());
-                            return Mono.empty();
-                        }))
+                .flatMap(receipt ->
+                        Detached.run(leases.acknowledge(receipt), done -> {}).onErrorResume(this::notAcknowledged))
                 .then();
+    }
+
+    private Mono<Boolean> notAcknowledged(Throwable error) {
+        log.warn(
+                "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
+                unit.queue(),
+                error.getMessage());
+        return Mono.empty();
+    }
+
+    /** Ends the loop after the round it is in: what that takes is still handed out. */
+    void stop() {
+        stopping = true;
+        wake.call(); // after the mark, so that a round which begins now does not wait
     }
 
     private void signalled(PubSub.Signal signal) {
@@ -155,8 +194,11 @@ final class Reading<T> {
         }
     }
 
-    /** One step of the loop: a pull, or a wait. Empty rounds are repeated. */
+    /** One step of the loop: a pull, or a wait. Empty rounds are repeated, until told to stop. */
     private Mono<Pulled<T>> round() {
+        if (stopping) {
+            return Mono.empty();
+        }
         int wanted = demand.open(perPull);
         if (wanted == 0) {
             return toAcknowledge.isEmpty() ? wake.await(options.pollInterval()).then(Mono.empty()) : acknowledgeOnly();
@@ -213,6 +255,9 @@ final class Reading<T> {
     private Mono<Pulled<T>> paused(Throwable error) {
         if (!(error instanceof MillraceException failure) || !failure.retryable()) {
             return Mono.error(error);
+        }
+        if (stopping) {
+            return Mono.empty();
         }
         troubles++;
         if (troubles == 1) {

@@ -67,6 +67,7 @@ final class Registry {
         private final byte[] version;
         private final List<Route> all;
         private final long loadedNanos;
+        private final boolean waiting;
         private final ConcurrentMap<String, Matching> remembered = new ConcurrentHashMap<>();
         private final ConcurrentMap<String, Long> maintained = new ConcurrentHashMap<>();
 
@@ -74,6 +75,13 @@ final class Registry {
             this.version = version;
             this.all = all;
             this.loadedNanos = loadedNanos;
+            this.waiting = all.stream()
+                    .anyMatch(route -> route.registration().admission().overflow() == Admission.Overflow.WAIT);
+        }
+
+        /** Whether there is a queue whose producers wait for room. */
+        boolean hasWaiting() {
+            return waiting;
         }
 
         byte[] version() {
@@ -120,6 +128,7 @@ final class Registry {
     private final Redis redis;
     private final byte[] queuesKey;
     private final byte[] versionKey;
+    private final byte[] limitsKey;
     private final byte[] channel;
     private @Nullable Mono<Routes> loading; // guarded by this
     private volatile @Nullable Routes routes;
@@ -129,6 +138,7 @@ final class Registry {
         this.redis = redis;
         this.queuesKey = redis.keys().single("registry", "queues");
         this.versionKey = redis.keys().single("registry", "version");
+        this.limitsKey = redis.keys().single("registry", "limits");
         this.channel = redis.keys().signalChannel("registry", "changed");
     }
 
@@ -136,11 +146,11 @@ final class Registry {
         return versionKey;
     }
 
-    Mono<Void> register(String queue, String pattern) {
+    Mono<Void> register(Registration registration) {
         return Mono.defer(() -> {
-            Unit.of(redis.keys(), queue);
-            compile(queue, pattern);
-            return change(queue, pattern).then();
+            Unit.of(redis.keys(), registration.queue());
+            compile(registration.queue(), registration.pattern());
+            return change(registration.queue(), registration).then();
         });
     }
 
@@ -157,9 +167,15 @@ final class Registry {
         return Mono.just(cached);
     }
 
+    /** Whether a producer may have to wait for room, as far as is known. */
+    boolean mayWait() {
+        Routes cached = routes;
+        return cached == null || cached.hasWaiting();
+    }
+
     /** The routes as they are in Redis now. */
     Mono<Routes> load() {
-        return redis.run(LOAD, List.of(queuesKey, versionKey), List.of()).map(this::read);
+        return redis.run(LOAD, keys(), List.of()).map(this::read);
     }
 
     /**
@@ -194,24 +210,31 @@ final class Registry {
         }
     }
 
-    private Mono<Change> change(String queue, @Nullable String pattern) {
+    private List<byte[]> keys() {
+        return List.of(queuesKey, versionKey, limitsKey);
+    }
+
+    private Mono<Change> change(String queue, @Nullable Registration registration) {
         return Mono.defer(() -> {
             List<byte[]> args = new ArrayList<>(List.of(channel, newVersion(), bytes(queue)));
-            if (pattern != null) {
-                args.add(bytes(pattern));
+            if (registration != null) {
+                args.add(bytes(registration.pattern()));
+                args.add(bytes(registration.admission().stored()));
             }
-            return redis.run(CHANGE, List.of(queuesKey, versionKey), args).doOnNext(done -> routes = null);
+            return redis.run(CHANGE, keys(), args).doOnNext(done -> routes = null);
         });
     }
 
     private Routes read(Reply reply) {
         List<Route> all = new ArrayList<>();
-        for (int i = 2; i + 1 < reply.size(); i += 2) {
+        for (int i = 2; i + 2 < reply.size(); i += 3) {
             String queue = reply.text(i);
             String pattern = reply.text(i + 1);
             try {
                 all.add(new Route(
-                        new Registration(queue, pattern), compile(queue, pattern), Unit.of(redis.keys(), queue)));
+                        new Registration(queue, pattern, Admission.read(reply.text(i + 2))),
+                        compile(queue, pattern),
+                        Unit.of(redis.keys(), queue)));
             } catch (MillraceException | IllegalArgumentException e) {
                 // Written by something else than us: it must not keep the other queues from their messages.
                 log.warn("the registration of queue \"{}\" is left out: {}", queue, e.getMessage());

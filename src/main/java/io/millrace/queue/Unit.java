@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import io.millrace.redis.Keys;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,14 @@ record Unit(String queue, byte[] prefix, byte[] wake) {
         String prefix = keys.unitText(KIND, queue, 0);
         return new Unit(
                 queue, prefix.getBytes(StandardCharsets.UTF_8), (prefix + "wake").getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** A key, such as {@code dead}. */
+    byte[] part(String name) {
+        byte[] part = name.getBytes(StandardCharsets.UTF_8);
+        byte[] key = Arrays.copyOf(prefix, prefix.length + part.length);
+        System.arraycopy(part, 0, key, prefix.length, part.length);
+        return key;
     }
 
     /** Units are the same when their queue is; the rest follows from it. */

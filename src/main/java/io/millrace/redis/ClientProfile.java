@@ -5,6 +5,7 @@ import io.lettuce.core.SocketOptions;
 import io.lettuce.core.TimeoutOptions;
 import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
+import io.lettuce.core.protocol.CommandHandler;
 import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
 import io.lettuce.core.resource.NettyCustomizer;
@@ -36,6 +37,9 @@ final class ClientProfile {
                     @Override
                     public void afterChannelInitialized(Channel channel) {
                         channel.pipeline().addFirst(new DeadConnectionGuard());
+                        String commands =
+                                channel.pipeline().context(CommandHandler.class).name();
+                        channel.pipeline().addBefore(commands, null, new TornStreamGuard());
                         open.add(channel);
                     }
                 })
@@ -58,6 +62,9 @@ final class ClientProfile {
 
     /** Commands that are out when the connection breaks fail at once; nobody but their caller may send them again. */
     private static ClientOptions.Builder fill(ClientOptions.Builder builder, RedisSettings settings) {
+        if (settings.isTls()) {
+            builder.sslOptions(settings.tls().options());
+        }
         return builder.autoReconnect(true)
                 .disconnectedBehavior(ClientOptions.DisconnectedBehavior.REJECT_COMMANDS)
                 .requestQueueSize(settings.requestQueueSize())

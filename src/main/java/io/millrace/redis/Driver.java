@@ -2,6 +2,8 @@ package io.millrace.redis;
 
 import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisConnectionException;
+import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -55,6 +57,7 @@ final class Driver {
         this.timeout = timeout;
     }
 
+    /** Reads the certificates that Java trusts, so it may block, where there is TLS. */
     static Driver open(RedisSettings settings) {
         ChannelGroup channels = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
         ClientResources resources = ClientProfile.resources(channels);
@@ -131,26 +134,32 @@ final class Driver {
             return Mono.empty();
         }
         return stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS))
-                .publishOn(
-                        Schedulers.boundedElastic()) // ending event loops takes a lock, and the client ends on one of
-                // them
+                .publishOn(Schedulers.boundedElastic()) // ending event loops takes a lock
                 .then(Mono.create(
                         sink -> resources.shutdown(0, 2, TimeUnit.SECONDS).addListener(done -> sink.success())));
     }
 
-    /** Asks for the nodes, which the driver does by itself only where connecting blocks. */
+    /**
+     * Asks for the nodes, which the driver does by itself only where connecting blocks. Why none answered it keeps where nobody looks.
+     */
     private static Mono<Void> found(RedisClusterClient cluster) {
-        return stage(cluster::refreshPartitionsAsync);
+        return stage(cluster::refreshPartitionsAsync)
+                .onErrorMap(
+                        RedisException.class,
+                        error -> new RedisConnectionException(
+                                "no node of the cluster answered",
+                                error.getSuppressed().length == 0 ? error : error.getSuppressed()[0]));
     }
 
     /**
      * Opens a connection to every master beforehand: a command to a node that is still being connected to would be refused, as
-     * commands are while a connection is away.
+     * commands are while a connection is away. By host and port, as commands to a slot ask for them; those by node id are others.
      */
     private static Mono<Void> warmed(StatefulRedisClusterConnection<byte[], byte[]> open) {
         return Flux.fromIterable(open.getPartitions())
                 .filter(node -> node.getRole().isUpstream() && !node.getSlots().isEmpty())
-                .flatMap(node -> Mono.fromFuture(() -> open.getConnectionAsync(node.getNodeId())))
+                .flatMap(node -> Mono.fromFuture(() -> open.getConnectionAsync(
+                        node.getUri().getHost(), node.getUri().getPort())))
                 .onErrorComplete() // a node that is away is found out by the first command to it
                 .then();
     }

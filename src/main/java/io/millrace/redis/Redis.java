@@ -61,8 +61,9 @@ public final class Redis {
 
     /** A client of our own for these settings; no connection is made yet. */
     public static Redis open(RedisSettings settings) {
+        Mono<Driver> driver = Mono.fromSupplier(() -> Driver.open(settings));
         return new Redis(
-                Mono.fromSupplier(() -> Driver.open(settings)),
+                settings.isTls() ? driver.subscribeOn(Schedulers.boundedElastic()) : driver, // reads certificates
                 settings.topology() == RedisSettings.Topology.CLUSTER,
                 settings.namespace(),
                 settings.commandTimeout());

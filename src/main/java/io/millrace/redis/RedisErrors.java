@@ -10,7 +10,9 @@ import io.millrace.MillraceException;
 import io.millrace.OverloadedException;
 import io.millrace.RedisRefusedException;
 import io.millrace.RedisUnavailableException;
+import io.netty.handler.codec.CodecException;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -71,6 +73,8 @@ public final class RedisErrors {
     /** What is refused now and may be granted later without anybody changing the call. */
     private static final Set<String> PASSING = Set.of("OOM", "NOREPLICAS", "MISCONF");
 
+    private static final String MUTE = " (a server with TLS at this port wants rediss://, one without wants redis://)";
+
     private static final Row UNKNOWN = new Row(Recovery.FAIL, "the server answered with an error");
 
     private RedisErrors() {}
@@ -106,12 +110,17 @@ public final class RedisErrors {
             if (root instanceof RedisCommandExecutionException) {
                 return translate(root); // credentials refused while connecting, for example
             }
-            return new RedisUnavailableException("Redis cannot be reached: " + root.getMessage(), false, error);
+            Throwable tls = TlsErrors.translate(error);
+            if (tls != null) {
+                return tls;
+            }
+            return new RedisUnavailableException(
+                    "Redis cannot be reached: " + root.getMessage() + (isMute(root) ? MUTE : ""), false, error);
         }
         if (isQueueFull(error)) {
             return new OverloadedException("too many commands wait for Redis in this process: " + error.getMessage());
         }
-        if (error instanceof RedisException || error instanceof IOException) {
+        if (error instanceof RedisException || error instanceof IOException || isTorn(error)) {
             boolean sent = lostAnswer(error);
             return new RedisUnavailableException(
                     (sent ? "The connection to Redis broke before the answer came: " : "Redis is not connected: ")
@@ -147,13 +156,18 @@ public final class RedisErrors {
 
     /** Whether the command went out and only its answer is missing, as far as the driver tells. */
     private static boolean lostAnswer(Throwable error) {
-        if (error instanceof RedisCommandTimeoutException || error instanceof IOException) {
+        if (error instanceof RedisCommandTimeoutException || error instanceof IOException || isTorn(error)) {
             return true;
         }
         return error instanceof RedisException
                 && !(error instanceof RedisConnectionException)
                 && !isRejected(error)
                 && !isQueueFull(error);
+    }
+
+    /** Whether writing or reading failed half-way for reasons of this process; the connection is closed then. */
+    private static boolean isTorn(Throwable error) {
+        return error instanceof CodecException || error instanceof OutOfMemoryError;
     }
 
     /** Whether the driver did not take the command because too many wait. */
@@ -177,6 +191,13 @@ public final class RedisErrors {
 
     private static Row row(Throwable error) {
         return TABLE.getOrDefault(code(error), UNKNOWN);
+    }
+
+    /** Whether somebody took the connection and then said nothing, or hung up. */
+    private static boolean isMute(Throwable root) {
+        return root instanceof RedisConnectionException
+                || root instanceof RedisCommandTimeoutException
+                || (root instanceof IOException && !(root instanceof ConnectException));
     }
 
     private static Throwable root(Throwable error) {

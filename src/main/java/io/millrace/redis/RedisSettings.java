@@ -3,10 +3,15 @@ package io.millrace.redis;
 import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Addresses: {@code redis://}, {@code rediss://} (TLS, the peer is verified), {@code redis-sentinel://h1:26379,h2:26379/0#master},
  * {@code redis-cluster://h1:6379,h2:6379} (and {@code rediss-cluster://}), each with {@code user:password@} in front of the first host,
- * a database as path and {@code ?namespace=ns}. Neither {@link #toString()} nor any message shows the password.
+ * a database as path and {@code ?namespace=ns}. With TLS also {@code ?cacert=FILE}, {@code ?cert=FILE&key=FILE}; see
+ * {@link Builder#caCertificate} and {@link Builder#clientCertificate}. Neither {@link #toString()} nor any message shows the password.
  */
 public final class RedisSettings {
 
@@ -43,6 +49,7 @@ public final class RedisSettings {
     private final String namespace;
     private final Duration commandTimeout;
     private final int requestQueueSize;
+    private final TlsFiles tls;
 
     private RedisSettings(Builder builder) {
         this.address = builder.address;
@@ -51,6 +58,7 @@ public final class RedisSettings {
         this.namespace = builder.namespace;
         this.commandTimeout = builder.commandTimeout;
         this.requestQueueSize = builder.requestQueueSize;
+        this.tls = builder.tls;
     }
 
     /**
@@ -69,10 +77,12 @@ public final class RedisSettings {
 
     /** A builder with these values. */
     public Builder mutate() {
-        return new Builder(address)
+        Builder copy = new Builder(address)
                 .namespace(namespace)
                 .commandTimeout(commandTimeout)
                 .requestQueueSize(requestQueueSize);
+        copy.tls = tls;
+        return copy;
     }
 
     /** How Redis is set up. */
@@ -93,6 +103,16 @@ public final class RedisSettings {
     /** How many commands may wait for an answer on one connection. */
     public int requestQueueSize() {
         return requestQueueSize;
+    }
+
+    /** Whether connections are encrypted. */
+    boolean isTls() {
+        return address.toLowerCase(Locale.ROOT).startsWith("rediss");
+    }
+
+    /** Whom to trust, and who we are. */
+    TlsFiles tls() {
+        return tls;
     }
 
     /** Addresses the driver understands, one a seed node. They may hold a password. */
@@ -122,12 +142,16 @@ public final class RedisSettings {
     /** Collects settings; each setter checks its own value. */
     public static final class Builder {
 
+        /** Of an address; named as the options of {@code redis-cli} are. */
+        private static final Set<String> PARAMETERS = Set.of("namespace", "cacert", "cert", "key");
+
         private final String address;
         private Topology topology = Topology.SINGLE;
         private List<String> nodes = List.of();
         private String namespace = DEFAULT_NAMESPACE;
         private Duration commandTimeout = DEFAULT_COMMAND_TIMEOUT;
         private int requestQueueSize = DEFAULT_REQUEST_QUEUE_SIZE;
+        private TlsFiles tls = TlsFiles.NONE;
 
         private Builder(String address) {
             this.address = address;
@@ -172,9 +196,42 @@ public final class RedisSettings {
             return this;
         }
 
-        /** The settings. */
+        /**
+         * Whose signature on the server's certificate is trusted. Defaults to those Java trusts, which
+         * {@code -Djavax.net.ssl.trustStore} can change. Reads the file; it is read again whenever a connection is made.
+         *
+         * @param pem one or more certificates as PEM
+         * @throws IllegalArgumentException if it cannot be read, or holds none
+         */
+        public Builder caCertificate(Path pem) {
+            this.tls = tls.withCa(pem);
+            return this;
+        }
+
+        /**
+         * Who we are, for servers that ask ({@code tls-auth-clients yes}, Redis' default). Defaults to nobody. Reads the files; they are
+         * read again whenever a connection is made.
+         *
+         * @param certificatePem our certificate, followed by those between it and its CA
+         * @param keyPem its key, PKCS#8 without a password
+         * @throws IllegalArgumentException if one cannot be read or is something else
+         */
+        public Builder clientCertificate(Path certificatePem, Path keyPem) {
+            this.tls = tls.withClient(certificatePem, keyPem);
+            return this;
+        }
+
+        /**
+         * The settings.
+         *
+         * @throws IllegalArgumentException if there are certificates, but the address is one without TLS
+         */
         public RedisSettings build() {
-            return new RedisSettings(this);
+            RedisSettings settings = new RedisSettings(this);
+            if (tls != TlsFiles.NONE && !settings.isTls()) {
+                throw bad("certificates are for TLS, so the scheme must be rediss, rediss-sentinel or rediss-cluster");
+            }
+            return settings;
         }
 
         private void parse(String address) {
@@ -183,19 +240,18 @@ public final class RedisSettings {
             switch (scheme) {
                 case "redis", "rediss" -> {
                     topology = Topology.SINGLE;
-                    nodes = List.of(withoutNamespace(address));
+                    nodes = List.of(withoutOurs(address));
                 }
                 case "redis-sentinel", "rediss-sentinel" -> {
                     topology = Topology.SENTINEL;
                     if (address.indexOf('#') < 0) {
                         throw bad("a Sentinel address names the master behind #");
                     }
-                    nodes = List.of(withoutNamespace(address));
+                    nodes = List.of(withoutOurs(address));
                 }
                 case "redis-cluster", "rediss-cluster" -> {
                     topology = Topology.CLUSTER;
-                    nodes = clusterNodes(
-                            scheme.startsWith("rediss") ? "rediss://" : "redis://", withoutNamespace(address));
+                    nodes = clusterNodes(scheme.startsWith("rediss") ? "rediss://" : "redis://", withoutOurs(address));
                 }
                 default ->
                     throw bad("the scheme must be redis, rediss, redis-sentinel, rediss-sentinel, redis-cluster or"
@@ -222,8 +278,8 @@ public final class RedisSettings {
             return seeds;
         }
 
-        /** Takes {@code namespace=…} out of the query, the only parameter that is not the driver's. */
-        private String withoutNamespace(String address) {
+        /** Takes the parameters that are not the driver's out of the query, and sets what they say. */
+        private String withoutOurs(String address) {
             int query = address.indexOf('?');
             if (query < 0) {
                 return address;
@@ -232,15 +288,35 @@ public final class RedisSettings {
             String tail = fragment < 0 ? "" : address.substring(fragment);
             String[] parameters = address.substring(query + 1, fragment < 0 ? address.length() : fragment)
                     .split("&");
+            Map<String, String> ours = new HashMap<>();
             StringBuilder rest = new StringBuilder();
             for (String parameter : parameters) {
-                if (parameter.startsWith("namespace=")) {
-                    namespace(URLDecoder.decode(parameter.substring("namespace=".length()), StandardCharsets.UTF_8));
+                int equals = parameter.indexOf('=');
+                if (equals > 0 && PARAMETERS.contains(parameter.substring(0, equals))) {
+                    ours.put(
+                            parameter.substring(0, equals),
+                            URLDecoder.decode(parameter.substring(equals + 1), StandardCharsets.UTF_8));
                 } else if (!parameter.isEmpty()) {
                     rest.append(rest.isEmpty() ? '?' : '&').append(parameter);
                 }
             }
+            set(ours);
             return address.substring(0, query) + rest + tail;
+        }
+
+        private void set(Map<String, String> parameters) {
+            if (parameters.containsKey("cert") != parameters.containsKey("key")) {
+                throw bad("cert and key belong together");
+            }
+            parameters.forEach((name, value) -> {
+                switch (name) {
+                    case "namespace" -> namespace(value);
+                    case "cacert" -> caCertificate(Path.of(value));
+                    case "cert" ->
+                        clientCertificate(Path.of(value), Path.of(Objects.requireNonNull(parameters.get("key"))));
+                    default -> {} // key, which came with cert
+                }
+            });
         }
 
         private void check(String node) {

@@ -12,6 +12,7 @@ import io.millrace.Millrace;
 import io.millrace.MillraceException;
 import io.millrace.drain.Drain;
 import io.millrace.drain.DrainState;
+import io.millrace.queue.DwellTimes;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
@@ -32,6 +33,7 @@ final class Metrics {
     static final int MAX_QUEUES = 100;
 
     private static final long MAX_AGE_NANOS = Duration.ofSeconds(5).toNanos();
+    private static final double[] PARTS = {0.5, 0.99};
     private static final Duration LOOK_BUDGET = Duration.ofSeconds(3);
 
     private final Millrace mill;
@@ -52,6 +54,10 @@ final class Metrics {
     private final MultiGauge dead = gauge("dead", "Messages that were given up");
     private final MultiGauge oldest = MultiGauge.builder("millrace.queue.oldest.age")
             .description("Since when the oldest message has been there")
+            .baseUnit("seconds")
+            .register(registry);
+    private final MultiGauge dwell = MultiGauge.builder("millrace.queue.dwell")
+            .description("How long messages waited that this server handed out, rounded up to a power of two of ms")
             .baseUnit("seconds")
             .register(registry);
     private final AtomicBoolean looking = new AtomicBoolean();
@@ -166,6 +172,18 @@ final class Metrics {
         rows(later, states, QueueState::later);
         rows(dead, states, QueueState::deadLetters);
         rows(oldest, states, state -> state.oldestAge().toMillis() / 1000.0);
+        dwell.register(
+                states.stream()
+                        .<Row<?>>mapMulti((state, row) -> {
+                            DwellTimes times = mill.queue(state.queue()).dwell();
+                            for (double part : PARTS) {
+                                row.accept(Row.of(
+                                        Tags.of("queue", state.queue(), "quantile", String.valueOf(part)),
+                                        times.percentile(part).toMillis() / 1000.0));
+                            }
+                        })
+                        .toList(),
+                true);
     }
 
     private static void rows(MultiGauge gauge, List<QueueState> states, ToDoubleFunction<QueueState> value) {

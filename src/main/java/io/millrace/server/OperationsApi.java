@@ -134,14 +134,15 @@ final class OperationsApi {
 
     private Mono<Void> register(Exchange exchange) {
         String name = exchange.path("name");
-        return exchange.object("pattern").flatMap(body -> {
+        return exchange.object("pattern", "limit", "overflow").flatMap(body -> {
             String pattern = Exchange.text(body, "pattern");
             if (pattern == null) {
                 throw Problem.of(400, "bad_request", "the body must be {\"pattern\": \"...\"}");
             }
+            Registration registration = new Registration(name, pattern, PolicyApi.admission(body));
             return mill.queues()
-                    .register(name, pattern)
-                    .then(Mono.defer(() -> exchange.answer(200, Shapes.registration(new Registration(name, pattern)))));
+                    .register(name, pattern, registration.admission())
+                    .then(Mono.defer(() -> exchange.answer(200, Shapes.registration(registration))));
         });
     }
 

@@ -9,6 +9,7 @@ import io.millrace.queue.Message;
 import io.millrace.queue.Registration;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -43,12 +44,18 @@ public final class Shapes {
         return shape;
     }
 
-    /** {@code id, queues, duplicateIn}. */
+    /** {@code id, queues, duplicateIn[, refusedBy][, displaced]}. */
     public static Map<String, @Nullable Object> delivered(Delivered delivered) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("id", delivered.id());
         shape.put("queues", delivered.queues());
         shape.put("duplicateIn", delivered.duplicateIn());
+        if (!delivered.refusedBy().isEmpty()) {
+            shape.put("refusedBy", delivered.refusedBy());
+        }
+        if (!delivered.displaced().isEmpty()) {
+            shape.put("displaced", delivered.displaced());
+        }
         return shape;
     }
 
@@ -60,11 +67,15 @@ public final class Shapes {
         return shape;
     }
 
-    /** {@code queue, pattern}. */
+    /** {@code queue, pattern[, limit, overflow]}. */
     public static Map<String, @Nullable Object> registration(Registration registration) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("queue", registration.queue());
         shape.put("pattern", registration.pattern());
+        if (registration.admission().limit() > 0) {
+            shape.put("limit", registration.admission().limit());
+            shape.put("overflow", registration.admission().overflow().name().toLowerCase(Locale.ROOT));
+        }
         return shape;
     }
 
@@ -82,7 +93,8 @@ public final class Shapes {
         return shape;
     }
 
-    /** {@code queue, pattern, waiting, inFlight, later, facets[{facet, waiting, inFlight, later, oldestAgeMs}], deadLetters}. */
+    /** {@code queue, pattern, waiting, inFlight, later, facets[{facet, waiting, inFlight, later, oldestAgeMs, standing}],
+     * deadLetters}. */
     public static Map<String, @Nullable Object> details(QueueState state) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("queue", state.queue());
@@ -102,6 +114,7 @@ public final class Shapes {
         shape.put("inFlight", facet.inFlight());
         shape.put("later", facet.later());
         shape.put("oldestAgeMs", facet.oldestAge().toMillis());
+        shape.put("standing", facet.standing().name().toLowerCase(Locale.ROOT));
         return shape;
     }
 

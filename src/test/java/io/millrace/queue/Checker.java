@@ -1,6 +1,7 @@
 package io.millrace.queue;
 
 import io.millrace.Event;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -36,7 +37,8 @@ final class Checker {
             String id,
             String facet,
             int attempt,
-            @Nullable Receipt receipt) {
+            @Nullable Receipt receipt,
+            long nanos) {
 
         long begin() {
             String entry = receipt == null ? "0-0" : receipt.entry();
@@ -66,6 +68,10 @@ final class Checker {
     private final Map<String, List<Ended>> ended = new HashMap<>();
     private final Map<Receipt, Receipt> extensions = new HashMap<>(); // old to new
     private final List<Acked> acks = new ArrayList<>();
+    private final Map<String, Long> confirmedAt = new HashMap<>(); // nanos
+    private final Map<Receipt, Long> settledAt = new HashMap<>();
+    private final Set<String> tail = new HashSet<>(); // confirmed too shortly before a failover
+    private final Set<Receipt> undone = new HashSet<>(); // acknowledged too shortly before a failover
     private boolean ordered = true;
     private int clock;
 
@@ -83,6 +89,7 @@ final class Checker {
     /** Its delivery was confirmed. */
     synchronized void acknowledged(String id) {
         acknowledged.add(id);
+        confirmedAt.put(id, System.nanoTime());
     }
 
     /** Nobody knows whether it was stored. */
@@ -106,7 +113,8 @@ final class Checker {
     }
 
     synchronized void handedOut(String id, String facet, int attempt, @Nullable Receipt receipt) {
-        handed.computeIfAbsent(id, key -> new ArrayList<>()).add(new Handed(clock++, id, facet, attempt, receipt));
+        handed.computeIfAbsent(id, key -> new ArrayList<>())
+                .add(new Handed(clock++, id, facet, attempt, receipt, System.nanoTime()));
     }
 
     /** A lease was begun anew under another receipt. */
@@ -117,6 +125,7 @@ final class Checker {
     /** What an acknowledgement was answered. */
     synchronized void ackAnswered(Receipt receipt, boolean accepted) {
         acks.add(new Acked(clock++, receipt, accepted));
+        settledAt.put(receipt, System.nanoTime());
     }
 
     /** A reason for which this message may come once more. */
@@ -134,6 +143,36 @@ final class Checker {
                 explain(id, cause);
             }
         });
+    }
+
+    /**
+     * The master is gone and a replica follows: what was confirmed this shortly before may be missing there. Such messages may be
+     * lost, which {@link #lostTail} reports, and may come again although they were acknowledged.
+     */
+    synchronized void failedOver(Duration unreplicated) {
+        long from = System.nanoTime() - unreplicated.toNanos();
+        confirmedAt.forEach((id, at) -> {
+            if (at - from >= 0) {
+                tail.add(id);
+            }
+        });
+        settledAt.forEach((receipt, at) -> {
+            if (at - from >= 0) {
+                undone.add(receipt);
+            }
+        });
+        handed.forEach((id, all) -> {
+            if (all.get(all.size() - 1).nanos() - from >= 0) {
+                explain(id, Cause.RELEASED); // its lease may be missing
+            }
+        });
+    }
+
+    /** What was confirmed shortly before a failover and never seen again. */
+    synchronized Set<String> lostTail() {
+        Set<String> lost = new HashSet<>(tail);
+        lost.removeIf(id -> handed.containsKey(id) || buried.contains(id));
+        return lost;
     }
 
     /** Whether everything that was confirmed has been handed out: the moment to check. */
@@ -166,7 +205,7 @@ final class Checker {
     private List<String> violations() {
         List<String> wrong = new ArrayList<>();
         for (String id : acknowledged) {
-            if (!handed.containsKey(id) && !buried.contains(id)) {
+            if (!handed.containsKey(id) && !buried.contains(id) && !tail.contains(id)) {
                 wrong.add("LOST " + id + " of facet " + attempted.get(id));
             }
         }
@@ -203,7 +242,10 @@ final class Checker {
             boolean leases = before.receipt() != null && again.receipt() != null;
             boolean explained = leases ? endsLease(reason) : reason != null;
             boolean expired = leases && before.end() <= again.begin();
-            if (acks.stream().anyMatch(ack -> ack.accepted() && ack.receipt().equals(before.receipt()))) {
+            if (acks.stream()
+                    .anyMatch(ack -> ack.accepted()
+                            && ack.receipt().equals(before.receipt())
+                            && !undone.contains(ack.receipt()))) {
                 wrong.add("AFTER ITS ACKNOWLEDGEMENT handed out again: " + again.shown());
             } else if (!explained && !expired) {
                 wrong.add((before.receipt() == null ? "UNEXPLAINED duplicate " : "TWO LIVE LEASES of ") + again.shown()
@@ -223,7 +265,7 @@ final class Checker {
         while (receipt != null && extensions.containsKey(receipt)) {
             receipt = extensions.get(receipt);
         }
-        return new Handed(one.at(), one.id(), one.facet(), one.attempt(), receipt);
+        return new Handed(one.at(), one.id(), one.facet(), one.attempt(), receipt, one.nanos());
     }
 
     /**

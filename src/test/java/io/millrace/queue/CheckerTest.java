@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.millrace.Event;
 import io.millrace.queue.Checker.Cause;
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
 /** A checker that cannot fail proves nothing: one seeded history for each thing it must find. */
@@ -201,5 +202,36 @@ class CheckerTest {
 
     private static Event event(String id, String facet) {
         return Event.of(facet, "test", id).withId(id);
+    }
+
+    @Test
+    void whatWasConfirmedRightBeforeAFailoverMayBeMissingAndIsReported() {
+        checker.attempted(event("1", "a"));
+        checker.acknowledged("1");
+        checker.failedOver(Duration.ofMinutes(1));
+        assertThat(checker.lostTail()).containsExactly("1");
+        assertThat(checker.check().delivered()).isZero();
+        checker.attempted(event("2", "a"));
+        checker.acknowledged("2"); // after it: no excuse
+        assertThatExceptionOfType(AssertionError.class)
+                .isThrownBy(checker::check)
+                .withMessageContaining("LOST 2")
+                .withMessageNotContaining("LOST 1");
+    }
+
+    @Test
+    void whatWasAcknowledgedRightBeforeAFailoverMayComeAgain() {
+        checker.attempted(event("1", "a"));
+        checker.acknowledged("1");
+        checker.handedOut("1", "a", 1, new Receipt("30000.20", "1000-0"));
+        checker.ackAnswered(new Receipt("30000.20", "1000-0"), true);
+        checker.failedOver(Duration.ofMinutes(1));
+        checker.handedOut("1", "a", 1, new Receipt("30000.20", "2000-0"));
+        assertThat(checker.check().duplicates()).isEqualTo(1);
+        checker.ackAnswered(new Receipt("30000.20", "2000-0"), true);
+        checker.handedOut("1", "a", 2, new Receipt("30000.20", "3000-0"));
+        assertThatExceptionOfType(AssertionError.class)
+                .isThrownBy(checker::check)
+                .withMessageContaining("AFTER ITS ACKNOWLEDGEMENT");
     }
 }

@@ -193,10 +193,30 @@ class ReactiveContractIT {
                 .expectComplete()
                 .verify(SOON);
         // Now, not later: whoever waited for the end may close the connection.
-        assertThat(rig.queue.receive(LONG).take(200 - done.size()).count().block(SOON))
-                .isEqualTo(200 - done.size());
-        assertThat(rig.inFlight()).isEqualTo(200 - done.size());
-        assertThat(rig.waiting()).isZero();
+        assertThat(rig.inFlight()).isZero();
+        assertThat(rig.waiting()).isEqualTo(200 - done.size());
+    }
+
+    @Test
+    void untilThatIsOverAlreadyTakesNothing() {
+        rig.fill("a", 3);
+        StepVerifier.create(rig.queue.consume(
+                        message -> Mono.empty(),
+                        ConsumeOptions.builder().until(Mono.empty()).build()))
+                .expectComplete()
+                .verify(SOON);
+        assertThat(rig.waiting()).isEqualTo(3);
+    }
+
+    @Test
+    void untilThatFailsIsTold() {
+        StepVerifier.create(rig.queue.consume(
+                        message -> Mono.empty(),
+                        ConsumeOptions.builder()
+                                .until(Mono.error(new IllegalStateException("no signal")))
+                                .build()))
+                .expectErrorMessage("no signal")
+                .verify(SOON);
     }
 
     @Test

@@ -84,7 +84,7 @@ class LuaScriptsTest {
     @Test
     @DisplayName("only scripts that free or move memory run when it is full")
     void flags() {
-        for (String draining : List.of("pull", "ack", "return", "extend", "destroy", "doctor")) {
+        for (String draining : List.of("pull", "ack", "return", "extend", "destroy", "doctor", "cancel", "redrive")) {
             assertThat(LuaSource.load("queue/" + draining + ".lua").text()).startsWith("#!lua flags=allow-oom\n");
         }
         assertThat(LuaSource.load("queue/deliver.lua").text()).doesNotStartWith("#!");

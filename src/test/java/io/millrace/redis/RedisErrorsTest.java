@@ -11,6 +11,7 @@ import io.millrace.MillraceException;
 import io.millrace.RedisRefusedException;
 import io.millrace.RedisUnavailableException;
 import io.millrace.redis.RedisErrors.Recovery;
+import io.netty.handler.codec.EncoderException;
 import java.io.IOException;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -85,7 +86,9 @@ class RedisErrorsTest {
         for (Throwable lost : new Throwable[] {
             new RedisCommandTimeoutException("Command timed out after 2 second(s)"),
             new RedisException("Connection disconnected"),
-            new IOException("Connection reset by peer")
+            new IOException("Connection reset by peer"),
+            new EncoderException("Cannot encode command. Closing the connection"),
+            new OutOfMemoryError("for a larger buffer")
         }) {
             assertThat(RedisErrors.recovery(lost)).as(lost.toString()).isEqualTo(Recovery.RETRY);
             assertThat(((RedisUnavailableException) RedisErrors.translate(lost)).indeterminate())

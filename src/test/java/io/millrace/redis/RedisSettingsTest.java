@@ -4,10 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.redis.RedisSettings.Topology;
+import io.millrace.testing.TlsKeys;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -106,5 +111,32 @@ class RedisSettingsTest {
                 assertThat(expected).hasMessageMatching("(?s).*(no Redis address|namespace must).*");
             }
         }
+    }
+
+    @Test
+    @DisplayName("certificates are named by the address or the builder, kept by mutate, and only for TLS")
+    void certificates(@TempDir Path folder) throws Exception {
+        TlsKeys keys = TlsKeys.make(folder, Map.of("client", "dns:millrace"));
+        String files = "?cacert=" + keys.ca() + "&cert=" + keys.certificate("client") + "&key=" + keys.key("client");
+        RedisSettings settings = RedisSettings.of("rediss://localhost" + files + "&timeout=5s");
+        assertThat(settings.nodes()).containsExactly("rediss://localhost?timeout=5s");
+        assertThat(settings.mutate().build().tls()).isSameAs(settings.tls());
+        assertThatThrownBy(() -> RedisSettings.of("redis://localhost" + files)).hasMessageContaining("rediss");
+        assertThatThrownBy(() -> RedisSettings.of("rediss://localhost?cert=" + keys.ca()))
+                .hasMessageContaining("cert and key belong together");
+        RedisSettings.Builder builder = RedisSettings.builder("rediss://localhost");
+        Path missing = folder.resolve("missing");
+        assertThatThrownBy(() -> builder.caCertificate(missing))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining(missing.toString());
+        Path nonsense = Files.writeString(folder.resolve("nonsense"), "hunter2");
+        assertThatThrownBy(() -> builder.caCertificate(nonsense))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("PEM")
+                .hasMessageNotContaining("hunter2");
+        assertThatThrownBy(() -> builder.clientCertificate(keys.certificate("client"), nonsense))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("pkcs8")
+                .hasMessageNotContaining("hunter2");
     }
 }

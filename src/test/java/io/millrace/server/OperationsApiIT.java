@@ -94,7 +94,7 @@ class OperationsApiIT {
                 .containsExactly("queue", "pattern", "waiting", "inFlight", "later", "facets", "deadLetters");
         assertThat(shown.field("inFlight")).isEqualTo(1);
         assertThat(keys(shown.list("facets").get(0)))
-                .containsExactly("facet", "waiting", "inFlight", "later", "oldestAgeMs");
+                .containsExactly("facet", "waiting", "inFlight", "later", "oldestAgeMs", "standing");
 
         String receipts = Json.text(Map.of("receipts", List.of(message.get("receipt"), "nonsense")));
         Answer acknowledged = http.post("/api/queues/a%2Fb/ack", HttpTester.JSON, receipts);

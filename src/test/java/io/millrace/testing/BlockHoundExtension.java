@@ -32,6 +32,11 @@ public final class BlockHoundExtension implements BeforeAllCallback {
                     // Looks how full its bounded queue is: a lock that is held for a few nanoseconds.
                     .allowBlockingCallsInside("io.lettuce.core.protocol.DefaultEndpoint", "validateWrite")
 
+                    // Netty's allocator grows once or twice in the life of a process, and waits a moment then for a
+                    // thread
+                    // that takes memory of it. Reported in there, an answer's bytes or a command are lost.
+                    .allowBlockingCallsInside("io.netty.buffer.AdaptivePoolingAllocator$Magazine", "free")
+
                     // Tests log to the console, synchronously and seldom. The server logs through its own settings.
                     .allowBlockingCallsInside("ch.qos.logback.classic.Logger", "callAppenders")
 

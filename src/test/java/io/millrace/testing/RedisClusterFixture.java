@@ -77,6 +77,12 @@ public final class RedisClusterFixture implements AutoCloseable {
         return nodes.get(index).redis;
     }
 
+    /** Whether a node is a master now, as it says itself. */
+    public boolean isMaster(int index) {
+        return RedisAdmin.ask(nodes.get(index).redis.uri(), redis -> redis.info("replication"))
+                .contains("role:master");
+    }
+
     /** Waits until all nodes that run agree that every slot is served. */
     public void awaitHealthy(Duration atMost) {
         Eventually.await(

@@ -86,6 +86,17 @@ public final class RedisSentinelFixture implements AutoCloseable {
                 commands -> ((InetSocketAddress) commands.getMasterAddrByName(MASTER_ID)).getPort());
     }
 
+    /** Whether the server that started as replica is master now, as it says itself. */
+    public boolean isPromoted() {
+        return RedisAdmin.ask(firstReplica().uri(), redis -> redis.info("replication"))
+                .contains("role:master");
+    }
+
+    /** How many replicas follow it then. */
+    public long replicasOfThePromoted() {
+        return RedisAdmin.replicasOnline(firstReplica().uri());
+    }
+
     /** Kills all of them. */
     @Override
     public void close() {

@@ -1,0 +1,277 @@
+package io.millrace.benchmarks.floors;
+
+import io.millrace.Event;
+import io.millrace.Millrace;
+import io.millrace.MillraceSettings;
+import io.millrace.queue.Cap;
+import io.millrace.queue.FacetQueue;
+import io.millrace.queue.LeaseOptions;
+import io.millrace.queue.Policies;
+import io.millrace.queue.Rate;
+import io.millrace.redis.RedisSettings;
+import io.millrace.redis.Reply;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * Floors 15 to 17: a quiet tenant beside flooding ones, memory, growth with the number of facets, what policies cost, and the longest
+ * script with 100,000 facets and a million messages. Writes {@code benchmarks/quiet-tenant.svg}.
+ *
+ * <pre>taskset -c 1 ./mvnw -Pfloors -Dfloors.main=FairnessFloors [-Dfloors.repetitions=3]</pre>
+ *
+ * The argument is the number of repetitions; each quiet case lasts 20 s for each of them.
+ */
+public final class FairnessFloors {
+
+    private static final String FILL = "x".repeat(52);
+    private static final Pattern MEMORY = Pattern.compile("used_memory:(\\d+)");
+
+    private final BenchServer server;
+    private final Millrace mill;
+    private final int repetitions;
+
+    private FairnessFloors(BenchServer server, Millrace mill, int repetitions) {
+        this.server = server;
+        this.mill = mill;
+        this.repetitions = repetitions;
+    }
+
+    public static void main(String[] args) {
+        int repetitions = args.length > 0 ? Integer.parseInt(args[0]) : 3;
+        try (BenchServer server = new BenchServer()) {
+            Millrace mill = Millrace.connect(MillraceSettings.of(
+                    RedisSettings.builder(server.uri()).namespace("bench").build()));
+            try {
+                FairnessFloors floors = new FairnessFloors(server, mill, repetitions);
+                floors.quietTenant();
+                floors.memory();
+                floors.growth();
+                floors.longestScript();
+            } finally {
+                mill.shutdown().block(Duration.ofSeconds(10));
+            }
+        }
+    }
+
+    private void quietTenant() {
+        int seconds = 20 * repetitions;
+        List<QuietTenant.Dwell> cases = new ArrayList<>();
+        try (QuietTenant tenant = new QuietTenant(server)) {
+            tenant.run("warm up", QuietTenant.tenants(1), 5);
+            cases.add(tenant.run("idle", List.of(), seconds));
+            cases.add(tenant.run("one tenant floods", QuietTenant.tenants(1), seconds));
+            cases.add(tenant.run("twenty tenants flood", QuietTenant.tenants(20), seconds));
+            cases.add(tenant.run("in the same facet as the flood", List.of("quiet"), Math.min(20, seconds)));
+        }
+        double idle = cases.get(0).percentile(0.99);
+        System.out.println(
+                "| quiet tenant, one message a second | messages | p50 ms | p99 ms | p99 against 2 × idle + one batch"
+                        + " | flood handled | one batch ms |\n|---|---|---|---|---|---|---|");
+        for (QuietTenant.Dwell dwell : cases) {
+            double allowed = 2 * idle + dwell.batchMicros();
+            System.out.printf(
+                    Locale.ROOT,
+                    "| %s | %d | %.2f | %.2f | %.2f | %,d | %.2f |%n",
+                    dwell.name(),
+                    dwell.dwellMicros().length,
+                    dwell.percentile(0.5) / 1e3,
+                    dwell.percentile(0.99) / 1e3,
+                    dwell.percentile(0.99) / allowed,
+                    dwell.flooded(),
+                    dwell.batchMicros() / 1e3);
+        }
+        DwellPlot.write(Path.of("benchmarks", "quiet-tenant.svg"), cases);
+    }
+
+    private void memory() {
+        System.out.println("\n| memory | bytes a message | floor |\n|---|---|---|");
+        for (int facets : new int[] {100, 10_000}) {
+            FacetQueue queue = fresh();
+            long before = used();
+            int messages = 200_000;
+            fill(messages, facets);
+            long filled = used();
+            removeIds();
+            long withoutIds = used();
+            row(
+                    "waiting, " + facets + " facets",
+                    (withoutIds - before) / (double) messages,
+                    facets == 100 ? "240" : "320");
+            row("its id, while duplicates are recognised", (filled - withoutIds) / (double) messages, "–");
+            long leasedFrom = used();
+            List<Object> held = new ArrayList<>();
+            held.addAll(queue.receiveBatches(LeaseOptions.builder()
+                            .batchSize(100)
+                            .lease(Duration.ofHours(1))
+                            .build())
+                    .take(messages / 200)
+                    .collectList()
+                    .block());
+            row("more when in flight, 100 a lease", (used() - leasedFrom) / (messages / 2.0), "–");
+            long singleFrom = used();
+            held.addAll(queue.receive(
+                            LeaseOptions.builder().lease(Duration.ofHours(1)).build())
+                    .take(messages / 2)
+                    .collectList()
+                    .block());
+            row("more when in flight, a lease each", (used() - singleFrom) / (messages / 2.0), "–");
+            row("in flight, in all", (used() - before) / (double) messages, "300");
+            queue.destroy().block();
+            row("left when it is destroyed, in all", used() - before, "about 0");
+        }
+    }
+
+    /** Server time a message for few and for many facets, plain and with policies. */
+    private void growth() {
+        Table table = new Table();
+        for (int i = 0; i < repetitions; i++) {
+            for (int facets : new int[] {100, 10_000, 100_000}) {
+                cost(table, facets, "plain", queue -> Mono.empty());
+                cost(table, facets, "a weight", queue -> queue.policies().weight("env-1", 2));
+                cost(table, facets, "caps", queue -> queue.policies().capEach(Cap.of(1_000)));
+                cost(table, facets, "caps, rates and a weight", queue -> {
+                    Policies policies = queue.policies();
+                    return policies.weight("env-1", 2)
+                            .then(policies.capEach(Cap.of(1_000)))
+                            .then(policies.rateEach(new Rate(100_000, Duration.ofSeconds(1), 100_000)));
+                });
+            }
+        }
+        System.out.println("\n" + table.markdown("deliver server µs/msg", "pull and acknowledge 100 server µs/msg"));
+    }
+
+    private interface Setup {
+        Mono<Void> on(FacetQueue queue);
+    }
+
+    private void cost(Table table, int facets, String name, Setup setup) {
+        FacetQueue queue = fresh();
+        setup.on(queue).block();
+        int messages = Math.max(100_000, 2 * facets);
+        double before = server.cpuMicros();
+        fill(messages, facets);
+        double delivered = server.cpuMicros();
+        long[] left = {messages};
+        Flux.defer(() -> queue.receiveBatches(
+                        LeaseOptions.builder().batchSize(100).build()))
+                .concatMap(batch -> batch.ack().thenReturn(batch.messages().size()), 1)
+                .takeUntil(count -> (left[0] -= count) <= 0)
+                .then()
+                .block(Duration.ofMinutes(3));
+        String row = facets + " facets, " + name;
+        table.add(row, "deliver server µs/msg", (delivered - before) / messages);
+        table.add(row, "pull and acknowledge 100 server µs/msg", (server.cpuMicros() - delivered) / messages);
+    }
+
+    /** 100,000 facets, a million messages: everything that can be done with a queue, and what the server found slow. */
+    private void longestScript() {
+        FacetQueue queue = fresh();
+        server.admin().call("CONFIG", "SET", "slowlog-log-slower-than", "1000").block();
+        server.admin().call("CONFIG", "SET", "slowlog-max-len", "1000").block();
+        server.admin().call("SLOWLOG", "RESET").block();
+        int facets = 100_000;
+        long start = keys();
+        fill(1_000_000, facets);
+        LeaseOptions lease = LeaseOptions.builder()
+                .batchSize(256)
+                .lease(Duration.ofSeconds(1))
+                .build();
+        use(queue, lease, "plain", facets);
+        Policies policies = queue.policies();
+        policies.weight("env-1", 2)
+                .then(policies.capEach(Cap.of(3)))
+                .then(policies.rateEach(Rate.perSecond(50)))
+                .block();
+        use(queue, lease, "weights, caps and rates", facets);
+        policies.pause("env-2").block();
+        policies.capEach(Cap.NONE).then(policies.rateEach(Rate.UNLIMITED)).block();
+        use(queue, lease, "a pause and a weight", facets);
+        queue.load(10).block(Duration.ofMinutes(2));
+        System.out.println("doctor: "
+                + queue.doctor().block(Duration.ofMinutes(5)).findings().size() + " findings");
+        queue.destroy().block(Duration.ofMinutes(5));
+        System.out.println("slowest commands with 100,000 facets and 1 M messages (floor: 5 ms):");
+        Reply log = Reply.of(server.admin().call("SLOWLOG", "GET", "1000").block());
+        long worst = 0;
+        for (int i = 0; i < log.size(); i++) {
+            worst = Math.max(worst, log.list(i).number(2));
+        }
+        System.out.printf(
+                Locale.ROOT,
+                "%d of them took more than 1 ms, the longest %.2f ms; keys before %d, after it was destroyed %d%n",
+                log.size(),
+                worst / 1000.0,
+                start,
+                keys());
+    }
+
+    private static void use(FacetQueue queue, LeaseOptions lease, String name, int facets) {
+        long took = queue.receiveBatches(lease)
+                .take(100)
+                .index()
+                .concatMap(
+                        batch -> switch ((int) (batch.getT1() % 3)) {
+                            case 0 -> batch.getT2().ack();
+                            case 1 -> batch.getT2().nack(Duration.ofMillis(500));
+                            default -> Mono.just(true); // its lease ends by itself
+                        },
+                        1)
+                .count()
+                .block(Duration.ofMinutes(2));
+        queue.lease(256, lease).count().block();
+        queue.pull(256).count().block();
+        queue.peek(256).count().block();
+        System.out.println(name + ": " + took + " batches of 256 of " + facets + " facets");
+    }
+
+    private FacetQueue fresh() {
+        server.flush();
+        mill.queues().register("q", ".*:page:.*").block();
+        mill.deliver(Event.of("warm", "page", "up")).block();
+        mill.queue("q").pull().block();
+        return mill.queue("q");
+    }
+
+    private void fill(int messages, int facets) {
+        Flux.range(0, messages / 100)
+                .flatMap(
+                        batch -> {
+                            List<Event> events = new ArrayList<>(100);
+                            for (int i = 0; i < 100; i++) {
+                                events.add(Event.of("env-" + (batch * 100 + i) % facets, "page", "http://example.com/1")
+                                        .withData(FILL));
+                            }
+                            return mill.queues().deliverAll(events);
+                        },
+                        4)
+                .then()
+                .block(Duration.ofMinutes(5));
+    }
+
+    private void removeIds() {
+        String prefix = mill.redis().keys().unitText("queue", "q", 0);
+        server.admin().call("DEL", prefix + "ids", prefix + "ids.old").block();
+    }
+
+    private long used() {
+        String info = new String((byte[]) server.admin().call("INFO", "memory").block(), StandardCharsets.UTF_8);
+        Matcher memory = MEMORY.matcher(info);
+        return memory.find() ? Long.parseLong(memory.group(1)) : 0;
+    }
+
+    private long keys() {
+        return (Long) server.admin().call("DBSIZE").block();
+    }
+
+    private static void row(String name, double bytes, String floor) {
+        System.out.printf(Locale.ROOT, "| %s | %,.0f | %s |%n", name, bytes, floor);
+    }
+}

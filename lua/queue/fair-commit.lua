@@ -1,0 +1,98 @@
+--[[ queue/fair-commit.lua: what a fair pull changes, included by the script that pulls; see queue/fair.lua. ]]
+-- One variadic call for many words, none for none.
+local function many(command, key, words) if #words > 0 then call(command, key, unpack(words)) end end
+
+-- Facets whose time has come stand for their turn again; what is over and done with is forgotten. Bounded.
+local function release_due(unit, now)
+  local due = call('ZRANGEBYSCORE', unit .. 'throttled', '-inf', now, 'LIMIT', 0, ARRIVALS)
+  if #due > 0 then
+    call('ZREM', unit .. 'throttled', unpack(due))
+    call('RPUSH', unit .. 'ring', unpack(due))
+  end
+  return #due == ARRIVALS
+end
+
+local function forget_old(unit, now, vt)
+  for key, limit in pairs({buckets = now, hold = now, debts = exact(vt)}) do
+    local old = call('ZRANGEBYSCORE', unit .. key, '-inf', limit, 'LIMIT', 0, ARRIVALS)
+    if #old > 0 then call('ZREM', unit .. key, unpack(old)) end
+  end
+end
+
+-- Writes down where everybody stands now. sizes: bytes handed out, by index of the facet served.
+local function commit_fair(plan, sizes)
+  local unit, s = plan.unit, plan.settings
+  local leave, enter, forget, place, park, unpark, throttle, buckets, debts = {}, {}, {}, {}, {}, {}, {}, {}, {}
+  for facet, info in pairs(plan.known) do
+    if info.rate and info.quota > 0 then
+      buckets[#buckets + 1] = exact(info.base + info.quota * info.interval)
+      buckets[#buckets + 1] = facet
+    end
+    if s.cost and info.quota > 0 then -- paid by what it really is
+      local cost = s.cost == 'bytes' and sizes[info.index] / 1024 or info.quota * s.avg
+      info.key, info.moved = info.first + cost / info.weight, true
+      if info.stand and info.key > s.vt then
+        debts[#debts + 1] = exact(info.key)
+        debts[#debts + 1] = facet
+      end
+    end
+    if info.stand then
+      if info.origin == 'fair' then
+        leave[#leave + 1] = info.member
+        forget[#forget + 1] = facet
+      elseif info.origin == 'parked' and info.stand ~= 'parked' then
+        unpark[#unpark + 1] = facet
+      end
+      if info.stand == 'parked' then
+        park[#park + 1] = info.elastic and not info.paused and exact(info.key) or '-1'
+        park[#park + 1] = facet
+      elseif info.stand == 'throttled' then
+        throttle[#throttle + 1] = info.until_ms
+        throttle[#throttle + 1] = facet
+      end
+    elseif info.origin == 'ring' or info.moved then
+      if info.member then leave[#leave + 1] = info.member end
+      local member = string.format('%016d:', info.seq) .. facet
+      enter[#enter + 1] = exact(info.key)
+      enter[#enter + 1] = member
+      place[#place + 1] = facet
+      place[#place + 1] = member
+    end
+  end
+  if #plan.arrivals > 0 then call('LPOP', unit .. 'ring', #plan.arrivals) end
+  many('ZREM', unit .. 'fair', leave)
+  many('ZADD', unit .. 'fair', enter)
+  many('HDEL', unit .. 'place', forget)
+  many('HSET', unit .. 'place', place)
+  many('ZREM', unit .. 'parked', unpark)
+  many('ZADD', unit .. 'parked', park)
+  many('ZADD', unit .. 'buckets', buckets)
+  many('ZADD', unit .. 'debts', debts)
+  if #throttle > 0 then
+    local first = tonumber(call('ZRANGE', unit .. 'throttled', 0, 0, 'WITHSCORES')[2])
+    call('ZADD', unit .. 'throttled', unpack(throttle))
+    local now_first = tonumber(call('ZRANGE', unit .. 'throttled', 0, 0, 'WITHSCORES')[2])
+    -- Who asked and got all will not wait for it; somebody idle must.
+    if (not first or now_first < first) and #plan.turns == plan.asked then call('PUBLISH', unit .. 'wake', '!') end
+  end
+  if #plan.turns > 0 or #plan.arrivals > 0 then
+    local words = {'vt', exact(s.vt), 'seq', s.seq}
+    if plan.base then
+      words[5], words[6] = 'tat', exact(plan.base + #plan.turns * plan.interval)
+    end
+    call('HSET', unit .. 'policy', unpack(words))
+  end
+end
+
+-- A queue whose policies are all gone is a plain one again as soon as nobody stands anywhere but in the ring.
+local function be_plain_again(unit)
+  local control = 0
+  for _, there in ipairs(call('HMGET', unit .. 'policy', 'vt', 'seq', 'tat', 'avg', 'track')) do
+    if there then control = control + 1 end
+  end
+  if call('HLEN', unit .. 'policy') > control then return end
+  for _, part in ipairs({'fair', 'parked', 'throttled', 'busy'}) do
+    if call('EXISTS', unit .. part) == 1 then return end
+  end
+  call('DEL', unit .. 'policy', unit .. 'place', unit .. 'buckets', unit .. 'hold', unit .. 'debts')
+end

@@ -1,0 +1,82 @@
+--[[ queue/policy.lua: changes how a queue hands out its messages. A change is in force for the next pull.
+  KEYS[1]  unit prefix; derived: policy, fair, place, parked, throttled, hold, ring, busy, leases, l:<profile>; channel wake
+                                                                         "<namespace>:queue:{<name>/<partition>}:"
+  ARGV[1]  "set": ARGV[2] the facet it is for when ARGV[3] is "1"; ARGV[4..] pairs: field of policy, value or "" to take it away
+           "track": begins to count what is in flight; ARGV[2] lease profile, or "" to begin with, ARGV[3] entry id to go on behind or "-"
+           "release": up to 500 facets that are parked or throttled stand for their turn again, to be judged anew
+           "show": ARGV[2] cursor
+  Returns  set: {"OK"}. track: {"OK", profile, ...} to go on with, or {"OK", entry id to go on behind or ""}.
+           release: {"OK", how many}. show: {"OK", cursor, field, value, ...}
+  Twice    a repeated call changes nothing. Cost: set 7 calls, track 1 for 20 leases and their size, release 3, show O(500). ]]
+-- @include queue/track.lua
+local unit, what, policy = KEYS[1], ARGV[1], KEYS[1] .. 'policy'
+
+-- A facet that waits somewhere by the old rules waits by the new ones.
+local function judge_anew(facet)
+  local member = call('HGET', unit .. 'place', facet)
+  local moved = call('ZREM', unit .. 'parked', facet) + call('ZREM', unit .. 'throttled', facet)
+  if member then
+    call('HDEL', unit .. 'place', facet)
+    moved = moved + call('ZREM', unit .. 'fair', member)
+  end
+  if moved > 0 then call('RPUSH', unit .. 'ring', facet) end
+end
+
+if what == 'set' then
+  local changed = false
+  for i = 4, #ARGV, 2 do
+    if (call('HGET', policy, ARGV[i]) or '') ~= ARGV[i + 1] then
+      changed = true
+      if ARGV[i + 1] == '' then
+        call('HDEL', policy, ARGV[i])
+      else
+        call('HSET', policy, ARGV[i], ARGV[i + 1])
+      end
+    end
+  end
+  if changed then -- else nobody loses the place that is his
+    if ARGV[3] == '1' then judge_anew(ARGV[2]) end
+    call('PUBLISH', unit .. 'wake', '!')
+  end
+  return {'OK'}
+end
+
+if what == 'track' then
+  local reply = {'OK'}
+  if ARGV[2] == '' then
+    call('HSET', policy, 'track', '1')
+    local profiles = call('SMEMBERS', unit .. 'leases')
+    for i = 1, #profiles do reply[i + 1] = profiles[i] end
+    return reply
+  end
+  local entries = call('XRANGE', unit .. 'l:' .. ARGV[2], ARGV[3] == '-' and '-' or '(' .. ARGV[3], '+', 'COUNT', 20)
+  for i = 1, #entries do
+    local list, members = entries[i][2], {}
+    for j = 2, #list, 2 do
+      members[j - 1] = 0
+      members[j] = tracked_member(facet_of(list[j]) or '', ARGV[2], entries[i][1], j / 2)
+    end
+    call('ZADD', unit .. 'busy', unpack(members))
+  end
+  reply[2] = #entries == 20 and entries[20][1] or ''
+  return reply
+end
+
+if what == 'release' then
+  local released = 0
+  for _, part in ipairs({'parked', 'throttled'}) do
+    local facets = call('ZRANGE', unit .. part, 0, 249)
+    released = released + #facets
+    if #facets > 0 then
+      call('ZREM', unit .. part, unpack(facets))
+      call('RPUSH', unit .. 'ring', unpack(facets))
+    end
+  end
+  if released > 0 then call('PUBLISH', unit .. 'wake', '!') end
+  return {'OK', released}
+end
+
+local page = call('HSCAN', policy, ARGV[2], 'COUNT', 500)
+local reply = {'OK', page[1]}
+for i = 1, #page[2] do reply[i + 2] = page[2][i] end
+return reply

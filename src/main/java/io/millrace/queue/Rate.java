@@ -1,0 +1,90 @@
+package io.millrace.queue;
+
+import java.time.Duration;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * How many messages may be handed out in a time, by the generic cell rate algorithm: one every {@code period / count}, and up to
+ * {@code burst} at once after a pause. In any period at most {@code count + burst} are handed out, over all consumers.
+ *
+ * @param count 1 to 1,000,000 a period; 0 for {@link #UNLIMITED}
+ * @param period 1 ms to 1 day (resolution: ms)
+ * @param burst 1 to {@code count}
+ */
+public record Rate(int count, Duration period, int burst) {
+
+    /** No limit; takes one away. */
+    public static final Rate UNLIMITED = new Rate(0, Duration.ofSeconds(1), 0);
+
+    private static final Pattern TEXT = Pattern.compile("(\\d{1,7})(?:/(ms|s|m|h|d))?");
+
+    /** @throws IllegalArgumentException if out of range */
+    public Rate {
+        Check.between("rate", count, 0, 1_000_000);
+        Check.between("period", period, Duration.ofMillis(1), Duration.ofDays(1));
+        Check.between("burst", burst, count == 0 ? 0 : 1, count);
+    }
+
+    /** So many a period, with a burst of a tenth of them, at least one. */
+    public static Rate of(int count, Duration period) {
+        Check.between("rate", count, 1, 1_000_000);
+        return new Rate(count, period, Math.max(1, count / 10));
+    }
+
+    /** So many a second. */
+    public static Rate perSecond(int count) {
+        return of(count, Duration.ofSeconds(1));
+    }
+
+    /** So many a minute. */
+    public static Rate perMinute(int count) {
+        return of(count, Duration.ofMinutes(1));
+    }
+
+    /** The same with another burst. */
+    public Rate withBurst(int burst) {
+        return new Rate(count, period, burst);
+    }
+
+    /**
+     * Reads {@code 10}, {@code 10/s}, {@code 600/m}, {@code 5/h}, {@code 100/d} or {@code none}; a bare number is a second's.
+     *
+     * @throws IllegalArgumentException if it is none of these
+     */
+    public static Rate parse(String text) {
+        if (text.equals("none")) {
+            return UNLIMITED;
+        }
+        Matcher parts = TEXT.matcher(text.toLowerCase(Locale.ROOT));
+        if (!parts.matches()) {
+            throw new IllegalArgumentException(
+                    "\"" + text + "\" is no rate; write 10/s, 600/m, 5/h, 100/d, or none to take it away");
+        }
+        Duration period = switch (parts.group(2) == null ? "s" : parts.group(2)) {
+            case "ms" -> Duration.ofMillis(1);
+            case "m" -> Duration.ofMinutes(1);
+            case "h" -> Duration.ofHours(1);
+            case "d" -> Duration.ofDays(1);
+            default -> Duration.ofSeconds(1);
+        };
+        int count = Integer.parseInt(parts.group(1));
+        return count == 0 ? UNLIMITED : of(count, period);
+    }
+
+    String stored() {
+        return count == 0 ? "" : count + "/" + period.toMillis() + "/" + burst;
+    }
+
+    static Rate read(String stored) {
+        String[] parts = stored.split("/", 3);
+        return new Rate(
+                Integer.parseInt(parts[0]), Duration.ofMillis(Long.parseLong(parts[1])), Integer.parseInt(parts[2]));
+    }
+
+    @Override
+    public String toString() {
+        return count == 0 ? "none" : count + " in " + period + ", burst " + burst;
+    }
+}

@@ -1,0 +1,207 @@
+package io.millrace.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.millrace.Millrace;
+import io.millrace.MillraceSettings;
+import io.millrace.cli.CommandLineIT.Result;
+import io.millrace.queue.LeaseOptions;
+import io.millrace.redis.RedisSettings;
+import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisServer;
+import io.millrace.testing.RedisTest;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Weights, caps, rates, pauses, dead letters, delays and limits from the command line. */
+@RedisTest
+class QueuePoliciesCommandIT {
+
+    private RedisServer redis;
+
+    @Namespace
+    private String namespace;
+
+    @BeforeEach
+    void register() {
+        millrace("queue", "register", "q", ".*");
+    }
+
+    private Result millrace(String... args) {
+        List<String> all = new ArrayList<>(List.of("--namespace", namespace));
+        all.addAll(Arrays.asList(args));
+        return CommandLineIT.run(Map.of("MILLRACE_REDIS", redis.uri()), new byte[0], all.toArray(String[]::new));
+    }
+
+    private Result deliver(String facet, String id, String... more) {
+        List<String> args =
+                new ArrayList<>(List.of("deliver", "--environment", facet, "--type", "t", "--name", "n", "--id", id));
+        args.addAll(Arrays.asList(more));
+        return millrace(args.toArray(String[]::new));
+    }
+
+    private List<Object> pull(int n) {
+        Result result = millrace("queue", "pull", "q", "-n", String.valueOf(n), "--lease", "1m");
+        List<Object> ids = new ArrayList<>();
+        for (int i = 0; i < result.out().size(); i++) {
+            ids.add(result.line(i).get("id"));
+        }
+        return ids;
+    }
+
+    @Test
+    @DisplayName("weight, cap, rate, order and cost are set, shown and taken away")
+    void policies() {
+        Result weight = millrace("queue", "weight", "q", "env-1", "2.5");
+        assertThat(weight.code()).isZero();
+        assertThat(weight.keys(0))
+                .containsExactly("queue", "paused", "cap", "capEach", "rate", "rateEach", "order", "cost", "facets");
+        millrace("queue", "cap", "q", "100");
+        millrace("queue", "cap", "q", "env-1", "5");
+        millrace("queue", "cap", "q", "20", "--each", "--elastic");
+        millrace("queue", "rate", "q", "500/s");
+        millrace("queue", "rate", "q", "env-1", "10/m");
+        millrace("queue", "order", "q", "strict");
+        millrace("queue", "cost", "q", "bytes");
+        millrace("queue", "limit", "q", "env-1", "7");
+
+        assertThat(millrace("queue", "policies", "q").out())
+                .containsExactly("{\"queue\":\"q\",\"paused\":false,\"cap\":{\"messages\":100,\"elastic\":false},"
+                        + "\"capEach\":{\"messages\":20,\"elastic\":true},"
+                        + "\"rate\":{\"count\":500,\"periodMs\":1000,\"burst\":50},\"rateEach\":null,"
+                        + "\"order\":\"strict\",\"cost\":\"bytes\",\"facets\":[{\"facet\":\"env-1\",\"weight\":2.5,"
+                        + "\"paused\":false,\"cap\":{\"messages\":5,\"elastic\":false},"
+                        + "\"rate\":{\"count\":10,\"periodMs\":60000,\"burst\":1},\"limitWaiting\":7}]}");
+
+        millrace("queue", "weight", "q", "env-1", "1");
+        millrace("queue", "cap", "q", "env-1", "none");
+        millrace("queue", "rate", "q", "env-1", "none");
+        Result last = millrace("queue", "limit", "q", "env-1", "none");
+        assertThat(last.line(0).get("facets")).isEqualTo(List.of());
+    }
+
+    @Test
+    @DisplayName("pause and resume a facet, and the queue")
+    void pauses() {
+        deliver("a", "a1");
+        deliver("b", "b1");
+        millrace("queue", "pause", "q", "a");
+        assertThat(millrace("queue", "show", "q").out().get(0)).contains("\"waiting\":2");
+        assertThat(pull(5)).containsExactly("b1");
+        assertThat(millrace("queue", "show", "q").out().get(0)).contains("\"standing\":\"parked\"");
+        millrace("queue", "pause", "q");
+        assertThat(millrace("queue", "resume", "q", "a").line(0).get("paused")).isEqualTo(true);
+        assertThat(pull(5)).isEmpty();
+        millrace("queue", "resume", "q");
+        assertThat(pull(5)).containsExactly("a1");
+    }
+
+    @Test
+    @DisplayName("delayed deliveries come later, or are taken back")
+    void delays() {
+        assertThat(deliver("a", "soon", "--at", "2020-01-01T00:00:00Z").code()).isZero();
+        assertThat(deliver("a", "late", "--after", "2h").out())
+                .containsExactly("{\"id\":\"late\",\"queues\":[\"q\"],\"duplicateIn\":[]}");
+        assertThat(pull(5)).containsExactly("soon");
+        Result cancelled = millrace("queue", "cancel", "q", "late", "soon");
+        assertThat(cancelled.code()).isEqualTo(1);
+        assertThat(cancelled.out())
+                .containsExactly(
+                        "{\"queue\":\"q\",\"id\":\"late\",\"cancelled\":true}",
+                        "{\"queue\":\"q\",\"id\":\"soon\",\"cancelled\":false}");
+    }
+
+    @Test
+    @DisplayName("a queue with a limit refuses what is too much, and says so")
+    void limits() {
+        assertThat(millrace("queue", "register", "q", ".*", "--limit", "1", "--overflow", "oldest")
+                        .out())
+                .containsExactly("{\"queue\":\"q\",\"pattern\":\".*\",\"limit\":1,\"overflow\":\"oldest\"}");
+        deliver("a", "a1");
+        assertThat(deliver("a", "a2").line(0).get("displaced")).isEqualTo(List.of("a1"));
+        millrace("queue", "register", "q", ".*", "--limit", "1");
+        Result refused = deliver("a", "a3");
+        assertThat(refused.code()).isEqualTo(1);
+        assertThat(refused.line(0).get("refusedBy")).isEqualTo(List.of("q"));
+    }
+
+    @Test
+    @DisplayName("dead letters are listed, redriven and dropped")
+    void deadLetters() {
+        deliver("a", "a1");
+        deliver("b", "b1");
+        try (Millrace mill = Millrace.connect(MillraceSettings.of(
+                RedisSettings.builder(redis.uri()).namespace(namespace).build()))) {
+            mill.queue("q")
+                    .lease(2, LeaseOptions.defaults())
+                    .concatMap(one -> one.bury("bad"))
+                    .blockLast();
+        }
+        Result list = millrace("queue", "dead-letters", "list", "q");
+        assertThat(list.out()).hasSize(2);
+        assertThat(list.keys(0))
+                .containsExactly(
+                        "entry",
+                        "queue",
+                        "facet",
+                        "id",
+                        "attempts",
+                        "reason",
+                        "deliveredAt",
+                        "firstHandedOutAt",
+                        "deadAt",
+                        "event");
+        assertThat(list.line(0).get("reason")).isEqualTo("bad");
+
+        assertThat(millrace("queue", "dead-letters", "redrive", "q", "--facet", "a")
+                        .out())
+                .containsExactly("{\"queue\":\"q\",\"redriven\":1}");
+        String entry = String.valueOf(list.line(1).get("entry"));
+        assertThat(millrace("queue", "dead-letters", "drop", "q", "--all").code())
+                .isEqualTo(2);
+        assertThat(millrace("queue", "dead-letters", "drop", "q", "--entry", entry)
+                        .out())
+                .containsExactly("{\"queue\":\"q\",\"dropped\":1}");
+        assertThat(millrace("queue", "dead-letters", "drop", "q", "--entry", entry)
+                        .code())
+                .isEqualTo(1);
+        assertThat(millrace("queue", "dead-letters", "drop", "q", "--all", "--yes")
+                        .out())
+                .containsExactly("{\"queue\":\"q\",\"dropped\":0}");
+        assertThat(pull(5)).containsExactly("a1");
+        assertThat(millrace("queue", "doctor", "q").code()).isZero();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "queue weight q a heavy",
+                "queue weight q a 5000",
+                "queue cap q many",
+                "queue cap q 3 --elastic",
+                "queue cap q a 3 --each",
+                "queue rate q 10/fortnight",
+                "queue order q sometimes",
+                "queue cost q love",
+                "queue limit q a -3",
+                "queue dead-letters",
+                "queue dead-letters redrive q",
+                "queue dead-letters redrive q --all --facet a",
+                "queue register q .* --limit 0",
+                "deliver --after 1m",
+            })
+    @DisplayName("wrong usage changes nothing, names what was wrong, exit code 2")
+    void wrongUsage(String command) {
+        Result result = millrace(command.split(" "));
+        assertThat(result.code()).isEqualTo(2);
+        assertThat(result.err()).startsWith("millrace: ").doesNotContain("unexpected failure");
+        assertThat(result.out()).isEmpty();
+    }
+}

@@ -1,0 +1,180 @@
+package io.millrace.queue;
+
+import static io.millrace.queue.QueueRig.LONG;
+import static io.millrace.queue.QueueRig.SOON;
+import static io.millrace.queue.QueueRig.event;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.millrace.Event;
+import io.millrace.queue.Admission.Overflow;
+import io.millrace.redis.RedisSettings;
+import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisServer;
+import io.millrace.testing.RedisTest;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** What happens to a message that is one too many for its facet. */
+@RedisTest
+class AdmissionIT {
+
+    private QueueRig rig;
+
+    @BeforeEach
+    void open(RedisServer server, @Namespace String namespace) {
+        rig = QueueRig.on(server, namespace);
+    }
+
+    @AfterEach
+    void close() {
+        assertThat(rig.doctor().findings()).isEmpty();
+        rig.close();
+    }
+
+    @Test
+    @DisplayName("reject: its producer is told, nobody else suffers, and it may be delivered again when there is room")
+    void reject() {
+        limit(2, Overflow.REJECT);
+        rig.deliver("a", "a1", "a2");
+
+        Delivered refused = deliver("a", "a3");
+        assertThat(refused.queues()).isEmpty();
+        assertThat(refused.refusedBy()).containsExactly("q");
+        assertThat(deliver("b", "b1").queues()).containsExactly("q");
+        assertThat(deliver("a", "a1").duplicateIn()).containsExactly("q");
+
+        assertThat(rig.pullIds(1)).containsExactly("a1");
+        assertThat(deliver("a", "a3").queues()).containsExactly("q");
+        assertThat(rig.pullIds(9)).containsExactly("b1", "a2", "a3");
+    }
+
+    @Test
+    @DisplayName("a batch is admitted message by message")
+    void batch() {
+        limit(3, Overflow.REJECT);
+        List<Event> events = IntStream.range(0, 10)
+                .mapToObj(i -> event(i < 7 ? "a" : "b", "m" + i))
+                .toList();
+
+        List<Delivered> outcomes = rig.mill.queues().deliverAll(events).block(SOON);
+
+        assertThat(outcomes.stream().map(one -> one.refusedBy().size()).toList())
+                .containsExactly(0, 0, 0, 1, 1, 1, 1, 0, 0, 0);
+        assertThat(rig.waiting()).isEqualTo(6);
+    }
+
+    @Test
+    @DisplayName("oldest: it makes room and its id is told; with a limit of 1 only the newest is ever there")
+    void oldest() {
+        limit(1, Overflow.OLDEST);
+        rig.deliver("a", "a1");
+        assertThat(deliver("a", "a2").displaced()).containsExactly("a1");
+        assertThat(deliver("a", "a3").displaced()).containsExactly("a2");
+
+        assertThat(rig.pullIds(9)).containsExactly("a3");
+        assertThat(deliver("a", "a3").duplicateIn()).containsExactly("q");
+    }
+
+    @Test
+    @DisplayName(
+            "newest: it takes the place of a waiting one of the same type and name, at the limit a new one is refused")
+    void newest() {
+        limit(2, Overflow.NEWEST);
+        assertThat(deliver(Event.of("a", "page", "x\",\"id\":\"1").withId("1")).displaced())
+                .isEmpty();
+        assertThat(deliver(Event.of("a", "page", "y").withId("2")).displaced()).isEmpty();
+
+        assertThat(deliver(Event.of("a", "page", "x\",\"id\":\"1").withId("3").withData("new"))
+                        .displaced())
+                .containsExactly("1");
+        assertThat(deliver(Event.of("a", "page", "z").withId("4")).refusedBy()).containsExactly("q");
+        assertThat(deliver(Event.of("b", "page", "y").withId("5")).displaced()).isEmpty();
+        assertThat(rig.pullIds(9)).containsExactly("3", "5", "2");
+    }
+
+    @Test
+    @DisplayName("wait: a producer goes on as soon as consumers make room, all of them get through, none twice")
+    void waiting() {
+        limit(5, Overflow.WAIT);
+        Flux<Delivered> producing = rig.mill.deliver(Flux.range(0, 60).map(i -> event("a", "w" + i)));
+        Mono<List<String>> consuming = rig.queue
+                .receive(LONG)
+                .concatMap(one -> one.ack().thenReturn(one.message().id()), 1)
+                .take(60)
+                .collectList();
+
+        List<String> got = Mono.zip(producing.collectList(), consuming)
+                .map(both -> {
+                    assertThat(both.getT1())
+                            .allSatisfy(one -> assertThat(one.refusedBy()).isEmpty())
+                            .allSatisfy(one -> assertThat(one.duplicateIn()).isEmpty());
+                    return both.getT2();
+                })
+                .block(Duration.ofSeconds(30));
+
+        assertThat(got).doesNotHaveDuplicates().hasSize(60);
+    }
+
+    @Test
+    @DisplayName(
+            "a facet may have a limit of its own; a queue without limits asks nothing; what comes back always fits")
+    void ownLimit() {
+        limit(2, Overflow.REJECT);
+        rig.queue
+                .policies()
+                .limitWaiting("big", 5)
+                .then(rig.queue.policies().limitWaiting("free", 0))
+                .block(SOON);
+        rig.fill("big", 9);
+        rig.fill("free", 9);
+        assertThat(rig.waiting()).isEqualTo(5 + 9);
+
+        List<Delivery> taken = rig.lease(4, LONG);
+        rig.deliver("big", "b9", "b10");
+        taken.forEach(one -> assertThat(one.nack().block(SOON)).isTrue());
+        assertThat(rig.waiting()).isEqualTo(7 + 9);
+        assertThat(deliver("big", "b11").refusedBy()).containsExactly("q");
+    }
+
+    @Test
+    @DisplayName("a limit that is changed or taken away is in force for the next delivery, of every producer")
+    void changed(RedisServer server) {
+        try (QueueRig other = QueueRig.joining(
+                RedisSettings.builder(server.uri()).namespace(rig.namespace).build(), QueueSettings.defaults())) {
+            other.deliver("a", "a1");
+            limit(1, Overflow.REJECT);
+            assertThat(other.mill.deliver(event("a", "a2")).block(SOON).refusedBy())
+                    .containsExactly("q");
+            rig.mill.queues().register("q", ".*").block(SOON);
+            assertThat(other.mill.deliver(event("a", "a2")).block(SOON).refusedBy())
+                    .isEmpty();
+        }
+    }
+
+    @Test
+    @DisplayName("limits out of range are refused and named")
+    void refused() {
+        assertThatThrownBy(() -> Admission.of(0, Overflow.REJECT)).hasMessageContaining("limit");
+        assertThatThrownBy(() -> Admission.of(1001, Overflow.NEWEST)).hasMessageContaining("1001");
+    }
+
+    private void limit(int limit, Overflow overflow) {
+        rig.mill.queues().register("q", ".*", Admission.of(limit, overflow)).block(SOON);
+    }
+
+    private Delivered deliver(String facet, String id) {
+        return deliver(event(facet, id));
+    }
+
+    private Delivered deliver(Event event) {
+        return rig.mill.deliver(event).block(SOON);
+    }
+}

@@ -1,0 +1,179 @@
+package io.millrace.queue;
+
+import static io.millrace.queue.QueueRig.LONG;
+import static io.millrace.queue.QueueRig.SOON;
+import static io.millrace.queue.QueueRig.event;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.millrace.testing.Eventually;
+import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisServer;
+import io.millrace.testing.RedisTest;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import reactor.core.Disposable;
+import reactor.core.publisher.Flux;
+
+/** Deliveries that take place later, and may be taken back. */
+@RedisTest
+class DelayedDeliveryIT {
+
+    private QueueRig rig;
+    private Queues queues;
+
+    @BeforeEach
+    void open(RedisServer server, @Namespace String namespace) {
+        rig = QueueRig.on(server, namespace);
+        queues = rig.mill.queues();
+    }
+
+    @AfterEach
+    void close() {
+        assertThat(rig.doctor().findings()).isEmpty();
+        rig.close();
+    }
+
+    @Test
+    @DisplayName("a delayed message comes when it is due, not before, in order of their times, behind what is there")
+    void due() {
+        queues.deliverAfter(event("a", "third"), Duration.ofMillis(600)).block(SOON);
+        queues.deliverAfter(event("a", "second"), Duration.ofMillis(300)).block(SOON);
+        rig.deliver("a", "first");
+        long began = System.nanoTime();
+
+        List<String> got = rig.queue
+                .receive(LONG)
+                .take(3)
+                .map(one -> one.message().id())
+                .collectList()
+                .block(SOON);
+
+        assertThat(got).containsExactly("first", "second", "third");
+        assertThat(Duration.ofNanos(System.nanoTime() - began))
+                .isBetween(Duration.ofMillis(450), Duration.ofSeconds(4));
+    }
+
+    @Test
+    @DisplayName("an idle consumer wakes up for a message that is delayed after it went to sleep")
+    void wakesUp() {
+        List<Long> lateness = new CopyOnWriteArrayList<>();
+        ConsumeOptions patient = ConsumeOptions.builder()
+                .lease(LONG.mutate().pollInterval(Duration.ofSeconds(30)).build())
+                .build();
+        Disposable consumer = rig.queue
+                .consume(
+                        message -> {
+                            lateness.add(Instant.now().toEpochMilli()
+                                    - message.deliveredAt().toEpochMilli());
+                            return reactor.core.publisher.Mono.empty();
+                        },
+                        patient)
+                .subscribe();
+        try {
+            rig.deliver("a", "warm");
+            Eventually.await("the first one", SOON, () -> lateness.size() == 1);
+            queues.deliverAfter(event("a", "later"), Duration.ofMillis(400)).block(SOON);
+            Eventually.await("the delayed one", SOON, () -> lateness.size() == 2);
+            assertThat(lateness.get(1)).isLessThan(3_000);
+        } finally {
+            consumer.dispose();
+        }
+    }
+
+    @Test
+    @DisplayName("a cancelled message never comes, and its id may be delivered again")
+    void cancelled() {
+        queues.deliverAfter(event("a", "m"), Duration.ofMinutes(5)).block(SOON);
+        assertThat(rig.facets().get(0).later()).isEqualTo(1);
+        assertThat(rig.queue.cancel("m").block(SOON)).isTrue();
+        assertThat(rig.queue.cancel("m").block(SOON)).isFalse();
+        assertThat(rig.facets()).isEmpty();
+        assertThat(rig.number("EXISTS", rig.key("delayed"), rig.key("later"))).isZero();
+
+        assertThat(rig.mill.deliver(event("a", "m")).block(SOON).duplicateIn()).isEmpty();
+        assertThat(rig.queue.cancel("m").block(SOON)).isFalse();
+        assertThat(rig.pullIds(2)).containsExactly("m");
+    }
+
+    @Test
+    @DisplayName("an id is single, whether its message is still to come or not; a time that is over is now")
+    void single() {
+        Delivered first = queues.deliverAt(event("a", "m"), Instant.EPOCH).block(SOON);
+        Delivered again =
+                queues.deliverAfter(event("a", "m"), Duration.ofHours(1)).block(SOON);
+        Delivered plain = rig.mill.deliver(event("a", "m")).block(SOON);
+
+        assertThat(first.duplicateIn()).isEmpty();
+        assertThat(again.duplicateIn()).containsExactly("q");
+        assertThat(plain.duplicateIn()).containsExactly("q");
+        assertThat(rig.next(LONG).message().id()).isEqualTo("m");
+        assertThat(rig.pullIds(2)).isEmpty();
+    }
+
+    @Test
+    @DisplayName("live listeners hear of it when it is due, once, although two queues want it")
+    void published() {
+        queues.register("other", ".*").block(SOON);
+        List<String> heard = new CopyOnWriteArrayList<>();
+        CopyOnWriteArrayList<Object> ready = new CopyOnWriteArrayList<>();
+        Disposable listening = rig.mill
+                .listenSignals("*")
+                .doOnNext(ready::add)
+                .ofType(LiveSignal.Heard.class)
+                .subscribe(signal -> heard.add(signal.event().id()));
+        try {
+            Eventually.await("the listener", SOON, () -> !ready.isEmpty());
+            Delivered kept =
+                    queues.deliverAfter(event("a", "m"), Duration.ofMillis(200)).block(SOON);
+            assertThat(kept.queues()).containsExactly("other", "q");
+            assertThat(heard).isEmpty();
+            Flux.merge(
+                            rig.queue.receive(LONG).take(1),
+                            rig.mill.queue("other").receive(LONG).take(1))
+                    .blockLast(SOON);
+            Eventually.await("the listener to hear", SOON, () -> heard.size() == 1);
+            rig.deliver("a", "end");
+            Eventually.await("the end", SOON, () -> heard.contains("end"));
+            assertThat(heard).containsExactly("m", "end");
+        } finally {
+            listening.dispose();
+        }
+    }
+
+    @Test
+    @DisplayName("an event that no queue wants is not kept, and the answer tells")
+    void unwanted() {
+        queues.unregister("q").block(SOON);
+
+        assertThat(queues.deliverAfter(event("a", "m"), Duration.ofMinutes(1))
+                        .block(SOON)
+                        .queues())
+                .isEmpty();
+        assertThat(rig.keys()).allMatch(key -> key.contains("{registry}"));
+    }
+
+    @Test
+    @DisplayName("P3 a scheduled head that is taken back holds nobody up")
+    void nobodyWaits() {
+        queues.deliverAfter(event("a", "head"), Duration.ofMillis(200)).block(SOON);
+        rig.deliver("a", "next");
+        assertThat(rig.queue.cancel("head").block(SOON)).isTrue();
+
+        assertThat(rig.pullIds(3)).containsExactly("next");
+    }
+
+    @Test
+    @DisplayName("destroying a queue takes what was to come with it")
+    void destroyed() {
+        queues.deliverAfter(event("a", "m"), Duration.ofMinutes(1)).block(SOON);
+
+        assertThat(rig.queue.destroy().block(SOON)).isEqualTo(1);
+        assertThat(rig.keys()).noneMatch(key -> key.startsWith(rig.key("")));
+    }
+}

@@ -1,0 +1,430 @@
+package io.millrace.queue;
+
+import static io.millrace.queue.QueueRig.LONG;
+import static io.millrace.queue.QueueRig.SOON;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.millrace.Event;
+import io.millrace.testing.Eventually;
+import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisServer;
+import io.millrace.testing.RedisTest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** Weights, pauses, caps, rates and order of one queue. */
+@RedisTest
+class PoliciesIT {
+
+    private QueueRig rig;
+    private Policies policies;
+
+    @BeforeEach
+    void open(RedisServer server, @Namespace String namespace) {
+        rig = QueueRig.on(server, namespace);
+        policies = rig.queue.policies();
+    }
+
+    @AfterEach
+    void close() {
+        assertThat(rig.doctor().findings()).isEmpty();
+        rig.close();
+    }
+
+    @Test
+    @DisplayName("weights 3, 2 and 1 get shares of 3, 2 and 1, message by message, however many are pulled at a time")
+    void shares() {
+        fill("a", 120);
+        fill("b", 120);
+        fill("c", 120);
+        policies.weight("a", 3).then(policies.weight("b", 2)).block(SOON);
+
+        Map<String, Integer> counts = new HashMap<>();
+        for (int n : List.of(1, 5, 7, 20, 1, 1, 1)) {
+            count(rig.pullIds(n), counts);
+        }
+
+        assertThat(counts).isEqualTo(Map.of("a", 18, "b", 12, "c", 6));
+    }
+
+    @Test
+    @DisplayName("weights are decimals: 2.5 against 1 is 25 against 10")
+    void decimals() {
+        fill("a", 100);
+        fill("b", 100);
+        policies.weight("a", 2.5).block(SOON);
+
+        Map<String, Integer> counts = new HashMap<>();
+        count(rig.pullIds(35), counts);
+
+        assertThat(counts).isEqualTo(Map.of("a", 25, "b", 10));
+    }
+
+    @Test
+    @DisplayName(
+            "S13 equal weights take turns exactly as without: in the order of arrival, also for newcomers and who comes back")
+    void equalWeights() {
+        policies.weight("unrelated", 5).block(SOON);
+        rig.deliver("b", "b1", "b2");
+        rig.deliver("a", "a1", "a2");
+        rig.deliver("c", "c1");
+
+        assertThat(rig.pullIds(1)).containsExactly("b1");
+        rig.deliver("d", "d1");
+        assertThat(rig.pullIds(2)).containsExactly("a1", "c1");
+        rig.deliver("c", "c2");
+        assertThat(rig.pullIds(9)).containsExactly("b2", "d1", "a2", "c2");
+    }
+
+    @Test
+    @DisplayName("a facet that was away gains no advantage when it comes back")
+    void noAdvantage() {
+        policies.weight("x", 2).block(SOON);
+        fill("busy", 60);
+        assertThat(rig.pullIds(30)).hasSize(30);
+        fill("away", 30);
+
+        Map<String, Integer> counts = new HashMap<>();
+        count(rig.pullIds(20), counts);
+
+        assertThat(counts).isEqualTo(Map.of("b", 10, "a", 10));
+    }
+
+    @Test
+    @DisplayName("S6 weight 0 is in force for the next pull, and so is its end")
+    void weightZero() {
+        fill("a", 10);
+        policies.weight("a", 5).block(SOON);
+        assertThat(rig.pullIds(2)).hasSize(2);
+
+        policies.weight("a", 0).block(SOON);
+        assertThat(rig.pullIds(5)).isEmpty();
+        rig.deliver("a", "late");
+        assertThat(rig.pullIds(5)).isEmpty();
+
+        policies.resume("a").block(SOON);
+        assertThat(rig.pullIds(20)).hasSize(9).endsWith("late");
+    }
+
+    @Test
+    @DisplayName("a pause holds for facets that do not exist yet, and of the whole queue")
+    void pauses() {
+        policies.pause("new").block(SOON);
+        rig.deliver("new", "n1");
+        rig.deliver("other", "o1", "o2");
+        assertThat(rig.pullIds(1)).containsExactly("o1");
+
+        policies.pause().block(SOON);
+        assertThat(rig.pullIds(5)).isEmpty();
+        assertThat(policies.show().block(SOON).paused()).isTrue();
+        policies.resume().block(SOON);
+        assertThat(rig.pullIds(5)).containsExactly("o2");
+
+        policies.resume("new").block(SOON);
+        assertThat(rig.pullIds(5)).containsExactly("n1");
+    }
+
+    @Test
+    @DisplayName("S3 a facet that is resumed while it is empty makes no empty pull")
+    void resumedEmpty() {
+        policies.pause("empty").block(SOON);
+        policies.resume("empty").block(SOON);
+        rig.deliver("b", "b1");
+
+        assertThat(rig.pullIds(1)).containsExactly("b1");
+    }
+
+    @Test
+    @DisplayName("S4 a cap of 1 leases 1, however many are asked for")
+    void capOfOne() {
+        fill("a", 5);
+        fill("b", 5);
+        policies.cap("a", Cap.of(1)).block(SOON);
+
+        List<Delivery> taken = rig.lease(5, LONG);
+        assertThat(ids(taken)).containsExactly("a-0", "b-0", "b-1", "b-2", "b-3");
+        assertThat(rig.lease(5, LONG)).hasSize(1);
+
+        assertThat(taken.get(0).ack().block(SOON)).isTrue();
+        assertThat(ids(rig.lease(5, LONG))).containsExactly("a-1");
+    }
+
+    @Test
+    @DisplayName("a cap counts what was in flight before it was set, and leases of any kind")
+    void capCountsAll() {
+        fill("a", 50);
+        List<Delivery> before = rig.lease(3, LONG);
+        DeliveryBatch batch = rig.queue
+                .receiveBatches(LONG.mutate().batchSize(4).build())
+                .take(1)
+                .blockLast(SOON);
+        policies.cap("a", Cap.of(8)).block(SOON);
+
+        assertThat(rig.lease(5, LONG)).hasSize(1);
+        assertThat(rig.lease(5, LONG)).isEmpty();
+        assertThat(before.get(0).extend().block(SOON)).isTrue();
+        assertThat(rig.lease(5, LONG)).isEmpty();
+        assertThat(batch.nack(List.of(0), Duration.ZERO).block(SOON)).isTrue();
+        assertThat(rig.lease(5, LONG)).hasSize(4);
+        assertThat(before.get(0).ack().block(SOON)).isTrue();
+        assertThat(before.get(1).nack().block(SOON)).isTrue();
+        assertThat(rig.lease(5, LONG)).hasSize(2);
+    }
+
+    @Test
+    @DisplayName("the cap of a queue holds over all its facets; a lease that expires makes room")
+    void capOfQueue() {
+        fill("a", 5);
+        fill("b", 5);
+        policies.cap(Cap.of(3)).block(SOON);
+
+        assertThat(rig.lease(2, LONG.mutate().lease(Duration.ofMillis(100)).build()))
+                .hasSize(2);
+        assertThat(rig.lease(9, LONG)).hasSize(1);
+        assertThat(rig.lease(9, LONG)).isEmpty();
+        Eventually.await("the leases to end", SOON, () -> rig.lease(1, LONG).size() == 1);
+        assertThat(rig.inFlight()).isEqualTo(2);
+    }
+
+    @Test
+    @DisplayName("P9 50 pullers, caps of 2: never 3 in flight")
+    void fiftyPullers() {
+        policies.capEach(Cap.of(2)).block(SOON);
+        fill("a", 150);
+        fill("b", 150);
+        Map<String, AtomicInteger> running = Map.of("a", new AtomicInteger(), "b", new AtomicInteger());
+        Map<String, AtomicInteger> most = Map.of("a", new AtomicInteger(), "b", new AtomicInteger());
+        AtomicInteger done = new AtomicInteger();
+
+        Flux.range(0, 50)
+                .flatMap(
+                        i -> rig.queue.consume(
+                                message -> Mono.defer(() -> {
+                                    int now = running.get(message.facet()).incrementAndGet();
+                                    most.get(message.facet()).accumulateAndGet(now, Math::max);
+                                    return Mono.delay(Duration.ofMillis(3)).doOnNext(tick -> {
+                                        running.get(message.facet()).decrementAndGet();
+                                        done.incrementAndGet();
+                                    });
+                                }),
+                                ConsumeOptions.builder().concurrency(3).build()),
+                        50)
+                .takeUntilOther(Flux.interval(Duration.ofMillis(20)).filter(tick -> done.get() >= 300))
+                .blockLast(Duration.ofSeconds(60));
+
+        assertThat(most.get("a")).hasValue(2);
+        assertThat(most.get("b")).hasValue(2);
+    }
+
+    @Test
+    @DisplayName("an elastic cap holds while others wait, and not when nobody does")
+    void elastic() {
+        fill("a", 20);
+        fill("b", 4);
+        policies.cap("a", Cap.of(2).whileOthersWait()).block(SOON);
+
+        assertThat(ids(rig.lease(5, LONG))).containsExactly("a-0", "b-0", "a-1", "b-1", "b-2");
+        assertThat(ids(rig.lease(3, LONG))).containsExactly("b-3", "a-2", "a-3");
+        fill("c", 2);
+        assertThat(ids(rig.lease(4, LONG))).containsExactly("c-0", "c-1", "a-4", "a-5");
+    }
+
+    @Test
+    @DisplayName("P10 a throttled facet delays no other, and is served at its rate")
+    void rates() {
+        policies.rate("slow", Rate.of(10, Duration.ofSeconds(1))).block(SOON);
+        fill("slow", 10);
+        fill("fast", 200);
+        long began = System.nanoTime();
+
+        assertThat(ids(rig.lease(6, LONG))).containsExactly("slow-0", "fast-0", "fast-1", "fast-2", "fast-3", "fast-4");
+        List<Long> times = rig.queue
+                .receive(LONG)
+                .filter(delivery -> delivery.message().facet().equals("slow"))
+                .take(5)
+                .map(delivery -> (System.nanoTime() - began) / 1_000_000)
+                .collectList()
+                .block(SOON);
+
+        assertThat(times.get(4)).isBetween(490L, 3_000L);
+        for (int i = 0; i < 5; i++) {
+            assertThat(times.get(i)).as("slow message " + (i + 2)).isGreaterThanOrEqualTo(100L * (i + 1) - 10);
+        }
+        policies.rate("slow", Rate.UNLIMITED).block(SOON);
+        assertThat(rig.lease(250, LONG)).hasSizeGreaterThan(3);
+    }
+
+    @Test
+    @DisplayName("P10 while a facet is throttled nobody spins: the next pull comes when it may go on")
+    void noSpinning() {
+        policies.rateEach(new Rate(1, Duration.ofSeconds(2), 1)).block(SOON);
+        fill("a", 3);
+        rig.queue.receive(LONG).take(1).blockLast(SOON);
+        long before = calls();
+
+        rig.queue.receive(LONG).take(1).blockLast(SOON);
+
+        assertThat(calls() - before).isLessThan(12);
+    }
+
+    @Test
+    @DisplayName("the rate of a queue holds over all its facets")
+    void rateOfQueue() {
+        policies.rate(new Rate(20, Duration.ofSeconds(1), 5)).block(SOON);
+        fill("a", 20);
+        fill("b", 20);
+
+        assertThat(rig.lease(9, LONG)).hasSize(5);
+        long began = System.nanoTime();
+        rig.queue.receive(LONG).take(10).blockLast(SOON);
+        assertThat(Duration.ofNanos(System.nanoTime() - began)).isGreaterThan(Duration.ofMillis(430));
+    }
+
+    @Test
+    @DisplayName("strict order: a failing head blocks its facet, and only that; nothing of a facet overtakes")
+    void strict() {
+        policies.order(Order.STRICT).block(SOON);
+        fill("a", 3);
+        fill("b", 2);
+
+        List<Delivery> first = rig.lease(9, LONG);
+        assertThat(ids(first)).containsExactly("a-0", "b-0");
+        assertThat(first.get(0).nack(Duration.ofMillis(300)).block(SOON)).isTrue();
+        assertThat(first.get(1).ack().block(SOON)).isTrue();
+        assertThat(ids(rig.lease(9, LONG))).containsExactly("b-1");
+        Delivery again = rig.next(LONG);
+        assertThat(again.message().id()).isEqualTo("a-0");
+        assertThat(again.message().attempt()).isEqualTo(2);
+        assertThat(again.bury("poison").block(SOON)).isTrue();
+        assertThat(ids(rig.lease(9, LONG))).containsExactly("a-1");
+    }
+
+    @Test
+    @DisplayName(
+            "P24 after the head of a strict facet became a dead letter the next one is served, also when it was the last")
+    void strictAfterDeath() {
+        policies.order(Order.STRICT).block(SOON);
+        rig.deliver("a", "a1");
+        assertThat(rig.next(LONG).bury("poison").block(SOON)).isTrue();
+        rig.deliver("a", "a2");
+
+        assertThat(rig.next(LONG).message().id()).isEqualTo("a2");
+    }
+
+    @Test
+    @DisplayName("cost in bytes: a facet with messages ten times the size gets a tenth of them")
+    void bytes() {
+        policies.cost(Cost.BYTES).block(SOON);
+        List<Event> events = new ArrayList<>();
+        for (int i = 0; i < 100; i++) {
+            events.add(QueueRig.event("small", "s" + i).withData("x".repeat(900)));
+            events.add(QueueRig.event("large", "l" + i).withData("x".repeat(9_900)));
+        }
+        rig.mill.queues().deliverAll(events).block(SOON);
+
+        List<String> got = new ArrayList<>();
+        for (int i = 0; i < 55; i++) {
+            got.addAll(rig.pullIds(1));
+        }
+
+        assertThat(got.stream().filter(id -> id.startsWith("l")).count()).isBetween(4L, 7L);
+    }
+
+    @Test
+    @DisplayName("cost in time: a facet whose messages take ten times as long gets about a tenth of them")
+    void time() {
+        policies.cost(Cost.TIME).block(SOON);
+        fill("quick", 100);
+        fill("slow", 100);
+        Map<String, Integer> counts = new HashMap<>();
+
+        for (int i = 0; i < 44; i++) {
+            Delivery one = rig.lease(1, LONG).get(0);
+            counts.merge(one.message().facet(), 1, Integer::sum);
+            boolean slow = one.message().facet().equals("slow");
+            Mono.delay(Duration.ofMillis(slow ? 50 : 5)).then(one.ack()).block(SOON);
+        }
+
+        assertThat(counts.get("slow")).isBetween(2, 9);
+    }
+
+    @Test
+    @DisplayName("P13 a queue whose policies were all taken away is a plain one again and leaves no key behind")
+    void plainAgain() {
+        policies.weight("a", 2)
+                .then(policies.capEach(Cap.of(5)))
+                .then(policies.rateEach(Rate.perSecond(1000)))
+                .then(policies.pause("b"))
+                .block(SOON);
+        fill("a", 20);
+        fill("b", 20);
+        List<Delivery> held = rig.lease(9, LONG);
+        assertThat(held).hasSize(5);
+        PolicySettings shown = policies.show().block(SOON);
+        assertThat(shown.capEach()).isEqualTo(Cap.of(5));
+        assertThat(shown.rateEach()).isEqualTo(Rate.perSecond(1000));
+        assertThat(shown.facets()).containsOnlyKeys("a", "b");
+        policies.weight("a", 1)
+                .then(policies.capEach(Cap.NONE))
+                .then(policies.rateEach(Rate.UNLIMITED))
+                .then(policies.resume("b"))
+                .block(SOON);
+        assertThat(policies.show().block(SOON).isPlain()).isTrue();
+
+        held.forEach(one -> one.ack().block(SOON));
+        Eventually.await("the queue to be plain", Duration.ofSeconds(20), () -> {
+            rig.lease(20, LONG).forEach(one -> one.ack().block(SOON));
+            return rig.number("EXISTS", rig.key("policy")) == 0;
+        });
+        for (String part : List.of("fair", "place", "parked", "throttled", "buckets", "hold", "debts", "busy")) {
+            assertThat(rig.number("EXISTS", rig.key(part))).as(part).isZero();
+        }
+    }
+
+    @Test
+    @DisplayName("what is out of range is refused and named")
+    void refused() {
+        assertThatThrownBy(() -> policies.weight("a", -1))
+                .hasMessageContaining("weight")
+                .hasMessageContaining("-1");
+        assertThatThrownBy(() -> policies.weight("a", Double.NaN)).hasMessageContaining("NaN");
+        assertThatThrownBy(() -> Cap.of(0)).hasMessageContaining("cap");
+        assertThatThrownBy(() -> Rate.parse("fast"))
+                .hasMessageContaining("fast")
+                .hasMessageContaining("10/s");
+        assertThatThrownBy(() -> policies.cap(Cap.of(1).whileOthersWait())).hasMessageContaining("elastic");
+    }
+
+    private long calls() {
+        String stats = rig.raw("INFO", "commandstats").text(0);
+        return Pattern.compile("cmdstat_evalsha:calls=(\\d+)")
+                .matcher(stats)
+                .results()
+                .mapToLong(match -> Long.parseLong(match.group(1)))
+                .sum();
+    }
+
+    private void fill(String facet, int count) {
+        rig.fill(facet, count);
+    }
+
+    private static void count(List<String> ids, Map<String, Integer> counts) {
+        ids.forEach(id -> counts.merge(id.substring(0, 1), 1, Integer::sum));
+    }
+
+    private static List<String> ids(List<Delivery> deliveries) {
+        return deliveries.stream().map(one -> one.message().id()).toList();
+    }
+}

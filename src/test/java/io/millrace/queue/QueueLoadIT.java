@@ -1,0 +1,87 @@
+package io.millrace.queue;
+
+import static io.millrace.queue.QueueRig.LONG;
+import static io.millrace.queue.QueueRig.SOON;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.millrace.Event;
+import io.millrace.testing.Eventually;
+import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisServer;
+import io.millrace.testing.RedisTest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** A queue at a glance, and with many facets. */
+@RedisTest
+class QueueLoadIT {
+
+    @Test
+    @DisplayName(
+            "the noisiest and the most starved facets are told, whatever policies say, and how long messages waited")
+    void glance(RedisServer server, @Namespace String namespace) {
+        try (QueueRig rig = QueueRig.on(server, namespace)) {
+            rig.deliver("starved", "old");
+            Eventually.await(
+                    "time to pass",
+                    SOON,
+                    () -> rig.queue.load(1).block(SOON).oldestAge().toMillis() > 30);
+            rig.fill("loud", 30);
+            rig.fill("louder", 40);
+            rig.fill("quiet", 2);
+            rig.queue.policies().pause("louder").block(SOON);
+            assertThat(rig.lease(2, LONG)).hasSize(2);
+
+            QueueLoad load = rig.queue.load(2).block(SOON);
+            assertThat(load.facets()).isEqualTo(3);
+            assertThat(load.waiting()).isEqualTo(30 + 40 + 2 - 1);
+            assertThat(load.noisiest().stream().map(FacetLoad::facet)).containsExactly("louder", "loud");
+            assertThat(load.noisiest().get(0).waiting()).isEqualTo(40);
+            assertThat(load.mostStarved()).hasSize(2);
+            assertThat(load.dwell().count()).isEqualTo(2);
+            assertThat(load.dwell().percentile(1)).isGreaterThanOrEqualTo(Duration.ofMillis(32));
+            assertThat(rig.queue.length().block(SOON)).isEqualTo(71);
+        }
+    }
+
+    @Test
+    @Tag("P13")
+    @Tag("P4")
+    @DisplayName(
+            "P13 20,000 facets with policies come and go: no script takes long, and nothing stays but the policies")
+    void manyFacets(RedisServer server, @Namespace String namespace) {
+        try (QueueRig rig = QueueRig.on(server, namespace)) {
+            Policies policies = rig.queue.policies();
+            policies.capEach(Cap.of(2))
+                    .then(policies.rateEach(new Rate(1000, Duration.ofSeconds(1), 1000)))
+                    .block(SOON);
+            int facets = 20_000;
+            List<Event> events = new ArrayList<>(facets);
+            for (int i = 0; i < facets; i++) {
+                events.add(QueueRig.event("f" + i, "m" + i));
+            }
+            rig.mill.queues().deliverAll(events).block(Duration.ofSeconds(60));
+            assertThat(rig.queue.load(3).block(SOON).facets()).isEqualTo(facets);
+
+            long handled = rig.queue
+                    .receive(LONG)
+                    .take(facets)
+                    .flatMap(Delivery::ack, 200)
+                    .filter(done -> done)
+                    .count()
+                    .block(Duration.ofSeconds(60));
+            assertThat(handled).isEqualTo(facets);
+            Eventually.await("what rates remember to be forgotten", Duration.ofSeconds(30), () -> {
+                rig.pullIds(1);
+                return rig.number("EXISTS", rig.key("buckets"), rig.key("fair"), rig.key("place"), rig.key("busy"))
+                        == 0;
+            });
+            assertThat(rig.keys()).hasSizeLessThan(12);
+            assertThat(rig.doctor().findings()).isEmpty();
+        }
+    }
+}

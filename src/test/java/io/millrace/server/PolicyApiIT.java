@@ -1,0 +1,169 @@
+package io.millrace.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.millrace.Event;
+import io.millrace.Millrace;
+import io.millrace.MillraceSettings;
+import io.millrace.queue.LeaseOptions;
+import io.millrace.redis.RedisSettings;
+import io.millrace.server.HttpTester.Answer;
+import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisServer;
+import io.millrace.testing.RedisTest;
+import java.net.http.HttpRequest;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** How queues hand out their messages, and their dead letters, over HTTP. */
+@RedisTest
+class PolicyApiIT {
+
+    private static final Duration SOON = Duration.ofSeconds(10);
+
+    private Millrace mill;
+    private MillraceServer server;
+    private HttpTester http;
+
+    @BeforeEach
+    void start(RedisServer redis, @Namespace String namespace) {
+        mill = Millrace.connect(MillraceSettings.of(
+                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        server = MillraceServer.start(mill, ServerSettings.builder().port(0).build())
+                .block(SOON);
+        http = new HttpTester(server.port());
+        mill.queues().register("q", ".*").block(SOON);
+    }
+
+    @AfterEach
+    void stop() {
+        server.stop().block(SOON);
+        mill.shutdown().block(SOON);
+    }
+
+    @Test
+    @DisplayName("policies are changed and shown, and taken away by null")
+    void policies() {
+        Answer set =
+                patch("{\"facet\":\"a/b\",\"weight\":2.5,\"cap\":{\"messages\":3,\"elastic\":true},\"rate\":\"10/s\"}");
+        assertThat(set.status()).isEqualTo(200);
+        Map<?, ?> facet = (Map<?, ?>) set.list("facets").get(0);
+        assertThat(facet.get("facet")).isEqualTo("a/b");
+        assertThat(facet.get("weight")).hasToString("2.5");
+        assertThat(facet.get("cap")).isEqualTo(Map.of("messages", 3, "elastic", true));
+        assertThat(facet.get("rate")).isEqualTo(Map.of("count", 10, "periodMs", 1000, "burst", 1));
+        patch("{\"cap\":9,\"order\":\"strict\",\"cost\":\"time\"}");
+        patch("{\"each\":true,\"cap\":4,\"rate\":\"100/m\"}");
+        Answer shown = http.get("/api/queues/q/policies");
+        assertThat(shown.field("cap")).isEqualTo(Map.of("messages", 9, "elastic", false));
+        assertThat(shown.field("capEach")).isEqualTo(Map.of("messages", 4, "elastic", false));
+        assertThat(shown.field("order")).isEqualTo("strict");
+        assertThat(shown.field("cost")).isEqualTo("time");
+        assertThat(patch("{\"cap\":null}").field("cap")).isNull();
+        assertThat(patch("{\"facet\":\"a/b\",\"cap\":null,\"rate\":null,\"weight\":1}")
+                        .list("facets"))
+                .isEmpty();
+    }
+
+    @Test
+    @DisplayName("a paused facet gives nothing until it is resumed")
+    void pauses() {
+        mill.deliver(Event.of("a", "t", "n").withId("1")).block(SOON);
+        assertThat(patch("{\"facet\":\"a\",\"paused\":true}").status()).isEqualTo(200);
+        assertThat(http.post("/api/queues/q/pull", HttpTester.JSON, "{}").list("messages"))
+                .isEmpty();
+        patch("{\"facet\":\"a\",\"paused\":false}");
+        assertThat(http.post("/api/queues/q/pull", HttpTester.JSON, "{}").list("messages"))
+                .hasSize(1);
+    }
+
+    @Test
+    @DisplayName("dead letters are listed, redriven and dropped; delayed deliveries cancelled; the queue examined")
+    void deadLetters() {
+        for (String facet : List.of("a", "b", "c")) {
+            mill.deliver(Event.of(facet, "t", "n").withId(facet)).block(SOON);
+        }
+        mill.queue("q")
+                .lease(3, LeaseOptions.defaults())
+                .concatMap(one -> one.bury("bad"))
+                .blockLast(SOON);
+        mill.queues()
+                .deliverAfter(Event.of("a", "t", "n").withId("later"), Duration.ofHours(1))
+                .block(SOON);
+
+        Answer listed = http.get("/api/queues/q/dead-letters?n=2");
+        assertThat(listed.list("deadLetters")).hasSize(2);
+        Object entry = ((Map<?, ?>) listed.list("deadLetters").get(0)).get("entry");
+        assertThat(post("dead-letters/drop", "{\"entries\":[\"" + entry + "\"]}")
+                        .field("dropped"))
+                .isEqualTo(1);
+        assertThat(post("dead-letters/redrive", "{\"facet\":\"b\"}").field("redriven"))
+                .isEqualTo(1);
+        assertThat(post("dead-letters/redrive", "{\"all\":true}").field("redriven"))
+                .isEqualTo(1);
+        assertThat(post("dead-letters/redrive", "{}").status()).isEqualTo(400);
+        assertThat(post("cancel", "{\"ids\":[\"later\",\"never\"]}").list("cancelled"))
+                .isEqualTo(List.of("later"));
+        Answer report = post("doctor", "{}");
+        assertThat(report.field("healthy")).isEqualTo(true);
+        assertThat(report.field("waiting")).isEqualTo(2);
+    }
+
+    @Test
+    @DisplayName("a registration may have a limit, and a delivery that it refuses says so")
+    void limits() {
+        Answer registered = http.put("/api/queues/q", "{\"pattern\":\".*\",\"limit\":1,\"overflow\":\"reject\"}");
+        assertThat(registered.json())
+                .isEqualTo(Map.of("queue", "q", "pattern", ".*", "limit", 1, "overflow", "reject"));
+        mill.deliver(Event.of("a", "t", "n").withId("1")).block(SOON);
+        Answer refused = http.post(
+                "/api/events", HttpTester.JSON, "{\"environment\":\"a\",\"type\":\"t\",\"name\":\"n\",\"id\":\"2\"}");
+        assertThat(((Map<?, ?>) refused.list("events").get(0)).get("refusedBy")).isEqualTo(List.of("q"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "{}",
+                "{\"weight\":2}",
+                "{\"facet\":\"a\",\"weight\":\"2\"}",
+                "{\"facet\":\"a\",\"weight\":-2}",
+                "{\"facet\":\"a\",\"weight\":1e99}",
+                "{\"cap\":{\"messages\":1,\"elastic\":true}}",
+                "{\"cap\":0}",
+                "{\"cap\":\"x\"}",
+                "{\"rate\":\"often\"}",
+                "{\"rate\":9999999999}",
+                "{\"paused\":1}",
+                "{\"order\":\"sideways\"}",
+                "{\"cost\":3}",
+                "{\"facet\":3,\"weight\":1}",
+                "{\"colour\":\"red\"}",
+                "[]",
+                "{\"facet\":\"a\",\"limitWaiting\":-4}",
+            })
+    @DisplayName("a change that makes no sense is refused and changes nothing")
+    void refused(String body) {
+        Answer answer = patch(body);
+        assertThat(answer.status()).isEqualTo(400);
+        assertThat(String.valueOf(answer.field("detail"))).isNotBlank();
+        assertThat(mill.queue("q").policies().show().block(SOON).isPlain()).isTrue();
+    }
+
+    private Answer patch(String body) {
+        return http.send(http.request("/api/queues/q/policies")
+                .header("Content-Type", HttpTester.JSON)
+                .method("PATCH", HttpRequest.BodyPublishers.ofString(body)));
+    }
+
+    private Answer post(String path, String body) {
+        return http.post("/api/queues/q/" + path, HttpTester.JSON, body);
+    }
+}
