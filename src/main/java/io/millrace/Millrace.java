@@ -1,6 +1,9 @@
 package io.millrace;
 
 import io.lettuce.core.AbstractRedisClient;
+import io.millrace.drain.DirtyMap;
+import io.millrace.drain.Drain;
+import io.millrace.drain.DrainBuilder;
 import io.millrace.lock.Lock;
 import io.millrace.lock.LockKeys;
 import io.millrace.queue.Delivered;
@@ -144,6 +147,21 @@ public final class Millrace implements AutoCloseable {
     /** A lock by name, held by one owner at a time wherever it runs; see {@link Lock#whileHeld}. */
     public Lock lock(String name) {
         return new Lock(redis, LockKeys.of(redis.keys(), name));
+    }
+
+    /** A drain to be put together: takes change notifications, see {@link Drain}. */
+    public DrainBuilder drain() {
+        return new DrainBuilder(redis, queues);
+    }
+
+    /** Which resources changed, as the drain of the default name has it. */
+    public DirtyMap dirtyMap() {
+        return dirtyMap(Drain.DEFAULT_NAME);
+    }
+
+    /** As {@link #dirtyMap()}, of the drain of another name. */
+    public DirtyMap dirtyMap(String name) {
+        return new DirtyMap(redis, name);
     }
 
     /** The Redis underneath, for parts that are built on it. */

@@ -51,7 +51,7 @@ class ArchitectureTest {
             // The commands speak of queues, streams, addresses and JSON themselves: hiding those words behind server
             // would only
             // repeat them.
-            Map.entry("cli", List.of("server", "queue", "stream", "redis", "json")),
+            Map.entry("cli", List.of("server", "queue", "stream", "drain", "redis", "json")),
             Map.entry(
                     "spring",
                     List.of(
@@ -92,6 +92,8 @@ class ArchitectureTest {
             "io.millrace.redis.ServerClock",
             // A lock that was on its way to somebody who has gone is given back.
             "io.millrace.lock.Lock",
+            // The outermost start of a long-lived component; run() is the same for those who own its subscription.
+            "io.millrace.drain.Drain",
             // close() of AutoCloseable: shutdown() is the same for those who want to wait.
             "io.millrace.Millrace");
 

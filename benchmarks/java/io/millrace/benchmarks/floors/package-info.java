@@ -1,6 +1,7 @@
 /**
  * Measures the floors of the facet queue beside their limits, in one run: {@code redis-benchmark} with the very scripts the library
- * sends, then the library. {@link io.millrace.benchmarks.floors.QueueFloors} is the program.
+ * sends, then the library. {@link io.millrace.benchmarks.floors.QueueFloors} is the program for queues,
+ * {@link io.millrace.benchmarks.floors.DrainFloors} the one for the drain, beside a bare HTTP server.
  */
 @NullMarked
 package io.millrace.benchmarks.floors;

@@ -2,6 +2,7 @@ package io.millrace.cli;
 
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
+import io.millrace.drain.DrainEnvironment;
 import io.millrace.redis.RedisSettings;
 import io.millrace.redis.embedded.EmbeddedRedis;
 import java.nio.file.Path;
@@ -32,13 +33,18 @@ record Connection(
         if (verbose) {
             Logging.verbose();
         }
-        String address = redis != null ? redis : environment.get(VARIABLE);
+        String variable = environment.getOrDefault(VARIABLE, "").isEmpty() ? DrainEnvironment.REDIS : VARIABLE;
+        String address = redis != null
+                ? redis
+                : variable.equals(VARIABLE)
+                        ? environment.get(VARIABLE)
+                        : DrainEnvironment.of(environment).redis();
         if (address == null || address.isEmpty()) {
             return embedded(console);
         }
         if (dataDir != null) {
             throw new CannotDoException("--data-dir is for the embedded server, but "
-                    + (redis != null ? "--redis" : VARIABLE) + " names another one; leave one of them out");
+                    + (redis != null ? "--redis" : variable) + " names another one; leave one of them out");
         }
         RedisSettings settings = settings(address);
         if (redis != null && !settings.maskedAddress().equals(redis)) {

@@ -38,6 +38,7 @@ import reactor.core.Exceptions;
             QueueCommand.class,
             StreamCommand.class,
             ListenCommand.class,
+            DirtyCommand.class,
             DoctorCommand.class,
             ServeCommand.class,
             DemoWorker.class,

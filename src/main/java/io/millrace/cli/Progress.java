@@ -9,7 +9,7 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 
-/** How far a file has been read, for a person at a terminal; for everybody else nothing. */
+/** How far something has come, for a person at a terminal; for everybody else nothing. */
 final class Progress implements AutoCloseable {
 
     /** Smaller files are done before anybody could look. */
@@ -23,14 +23,26 @@ final class Progress implements AutoCloseable {
         this.bar = bar;
     }
 
+    /** How far a file has been read. */
     static Progress over(@Nullable Path file, Console console) {
-        if (file == null || !console.terminal().error() || size(file) < WORTH_SHOWING) {
+        return file == null || size(file) < WORTH_SHOWING
+                ? new Progress(null)
+                : shown("delivering", size(file), " KiB", 1024, console);
+    }
+
+    /** How many of so many are done. */
+    static Progress of(String task, long many, Console console) {
+        return many == 0 ? new Progress(null) : shown(task, many, "", 1, console);
+    }
+
+    private static Progress shown(String task, long most, String unit, long size, Console console) {
+        if (!console.terminal().error()) {
             return new Progress(null);
         }
         return new Progress(new ProgressBarBuilder()
-                .setTaskName("delivering")
-                .setInitialMax(size(file))
-                .setUnit(" KiB", 1024)
+                .setTaskName(task)
+                .setInitialMax(most)
+                .setUnit(unit, size)
                 .setStyle(
                         console.terminal().colour() ? ProgressBarStyle.COLORFUL_UNICODE_BLOCK : ProgressBarStyle.ASCII)
                 .setConsumer(new ConsoleProgressBarConsumer(console.err(), WIDTH))
@@ -38,9 +50,9 @@ final class Progress implements AutoCloseable {
                 .build());
     }
 
-    void advance(int bytes) {
+    void advance(int steps) {
         if (bar != null) {
-            bar.stepBy(bytes);
+            bar.stepBy(steps);
         }
     }
 

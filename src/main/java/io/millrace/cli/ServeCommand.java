@@ -1,5 +1,10 @@
 package io.millrace.cli;
 
+import io.millrace.drain.Drain;
+import io.millrace.drain.DrainBuilder;
+import io.millrace.drain.DrainEnvironment;
+import io.millrace.drain.DrainEvent;
+import io.millrace.server.DrainMount;
 import io.millrace.server.MillraceServer;
 import io.millrace.server.ServerSettings;
 import java.io.IOException;
@@ -17,7 +22,9 @@ import picocli.CommandLine.Option;
 @Command(
         name = "serve",
         description =
-                "Serve the operations API over HTTP until SIGTERM: events, queues, live listening, health, metrics.",
+                "Serve the operations API over HTTP until SIGTERM: events, queues, live listening, health, metrics."
+                        + " Receive change notifications for a drain when ROUTEMASTER_DRAIN_TOKENS or"
+                        + " MILLRACE_WEBHOOK_SECRETS (lists with commas) say who may send them.",
         footerHeading = "%nExamples:%n",
         footer = {
             "  MILLRACE_REDIS=redis://localhost millrace serve",
@@ -30,6 +37,10 @@ import picocli.CommandLine.Option;
             "  curl -X POST localhost:8080/api/queues/searches/pull -H 'Content-Type: application/json'"
                     + " -d '{\"n\":10,\"lease\":\"30s\"}'",
             "  curl -N      'localhost:8080/api/listen?pattern=*:page:*'",
+            "",
+            "  ROUTEMASTER_DRAIN_TOKENS=demo millrace serve --events-to-queues",
+            "  curl -u demo:x localhost:8080/events -H 'Content-Type: application/json'"
+                    + " -d '[{\"topic\":\"widgets\",\"type\":\"update\",\"url\":\"https://example.com/widgets/1\",\"t\":1503000000000}]'",
             "",
             "All of it is described at /openapi.json. A token comes from --token-file or MILLRACE_TOKEN."
         })
@@ -54,12 +65,34 @@ final class ServeCommand extends Action {
     @Option(names = "--token-file", paramLabel = "FILE", description = "File that holds the token callers must send.")
     private @Nullable Path tokenFile;
 
+    @Option(
+            names = "--events-path",
+            paramLabel = "PATH",
+            defaultValue = DrainMount.DEFAULT_PATH,
+            description = "Where change notifications are received: CloudEvents, Standard Webhooks, Routemaster's.")
+    private String eventsPath;
+
+    @Option(
+            names = "--drain",
+            paramLabel = "NAME",
+            defaultValue = Drain.DEFAULT_NAME,
+            description = "The drain they are for; changed URLs are marked in its dirty map.")
+    private String drainName;
+
+    @Option(
+            names = "--events-to-queues",
+            description = "Deliver what changed to queues as well: topic as environment, type of change, URL as name.")
+    private boolean eventsToQueues;
+
     @Override
     int run(Session session) {
         ServerSettings settings =
                 ServerSettings.builder().host(host).port(port).token(token()).build();
-        MillraceServer server = Objects.requireNonNull(
-                MillraceServer.start(session.mill(), settings).block());
+        DrainMount drain = drain(session);
+        MillraceServer server = Objects.requireNonNull((drain == null
+                        ? MillraceServer.start(session.mill(), settings)
+                        : MillraceServer.start(session.mill(), settings, drain))
+                .block());
         CountDownLatch end = new CountDownLatch(1);
         Signals.onEnd(end::countDown);
         String address = "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + server.port();
@@ -67,6 +100,10 @@ final class ServeCommand extends Action {
         Map<String, Object> shape = new LinkedHashMap<>();
         shape.put("listening", address);
         shape.put("port", server.port());
+        if (drain != null) {
+            session.console().say("receiving for drain \"" + drainName + "\" at " + address + eventsPath);
+            shape.put("events", address + eventsPath);
+        }
         session.console().data(shape);
         try {
             end.await();
@@ -79,6 +116,20 @@ final class ServeCommand extends Action {
         server.stop().block();
         session.console().say("stopped");
         return Main.DONE;
+    }
+
+    private @Nullable DrainMount drain(Session session) {
+        DrainEnvironment senders = DrainEnvironment.of(main().environment());
+        if (senders.tokens().isEmpty() && senders.webhookSecrets().isEmpty()) {
+            return null;
+        }
+        DrainBuilder drain = session.mill()
+                .drain()
+                .name(drainName)
+                .tokens(senders.tokens())
+                .webhookSecrets(senders.webhookSecrets())
+                .mapping();
+        return new DrainMount((eventsToQueues ? drain.deliverToQueues(DrainEvent::topic) : drain).build(), eventsPath);
     }
 
     private @Nullable String token() {

@@ -36,6 +36,7 @@ public final class Detached {
         private final Consumer<? super T> unwanted;
         private final AtomicReference<@Nullable T> arrived = new AtomicReference<>();
         private volatile boolean over;
+        private boolean brought; // touched by the work only
 
         Run(Consumer<? super T> unwanted) {
             this.unwanted = unwanted;
@@ -44,6 +45,7 @@ public final class Detached {
         Mono<T> of(Mono<T> work) {
             return Mono.<Boolean>create(sink -> work.subscribe(
                             value -> {
+                                brought = true;
                                 arrived.set(value);
                                 if (over) {
                                     giveBack();
@@ -58,7 +60,11 @@ public final class Detached {
                                     sink.error(error);
                                 }
                             },
-                            sink::success))
+                            () -> {
+                                if (!brought) { // else it would take the place of word that was not asked for yet
+                                    sink.success();
+                                }
+                            }))
                     .mapNotNull(here -> arrived.getAndSet(null))
                     .doFinally(end -> {
                         over = true;

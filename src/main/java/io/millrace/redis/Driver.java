@@ -134,6 +134,7 @@ final class Driver {
             return Mono.empty();
         }
         return stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS))
+                .publishOn(Schedulers.boundedElastic()) // ending event loops takes a lock
                 .then(Mono.create(
                         sink -> resources.shutdown(0, 2, TimeUnit.SECONDS).addListener(done -> sink.success())));
     }

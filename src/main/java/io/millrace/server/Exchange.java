@@ -34,6 +34,10 @@ final class Exchange {
         this.maxBodyBytes = maxBodyBytes;
     }
 
+    HttpServerRequest request() {
+        return request;
+    }
+
     HttpServerResponse response() {
         return response;
     }

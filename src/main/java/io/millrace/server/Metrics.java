@@ -10,13 +10,17 @@ import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.millrace.Millrace;
 import io.millrace.MillraceException;
+import io.millrace.drain.Drain;
+import io.millrace.drain.DrainState;
 import io.millrace.queue.DwellTimes;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.ToDoubleFunction;
+import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 
 /**
@@ -33,6 +37,9 @@ final class Metrics {
     private static final Duration LOOK_BUDGET = Duration.ofSeconds(3);
 
     private final Millrace mill;
+    private final @Nullable Drain drain;
+    private final AtomicReference<DrainState> drained =
+            new AtomicReference<>(new DrainState(0, 0, 0, Duration.ZERO, 0, 0, Duration.ZERO));
     private final PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     private final Counter delivered;
     private final Counter duplicates;
@@ -58,8 +65,25 @@ final class Metrics {
     private final AtomicInteger up = new AtomicInteger();
     private volatile long looked = System.nanoTime() - MAX_AGE_NANOS;
 
-    Metrics(Millrace mill, AtomicInteger requests, AtomicInteger listeners) {
+    Metrics(Millrace mill, @Nullable Drain drain, AtomicInteger requests, AtomicInteger listeners) {
         this.mill = mill;
+        this.drain = drain;
+        if (drain != null) {
+            drainGauge("drain.stored", "Batches that are safe and not done with", null, DrainState::stored);
+            drainGauge("drain.in.flight", "Batches that are processed", null, DrainState::inFlight);
+            drainGauge("drain.retried", "Batches that have failed and are tried again", null, DrainState::retried);
+            drainGauge(
+                    "drain.oldest.age",
+                    "Since when the oldest batch has been there",
+                    "seconds",
+                    state -> state.oldestBatch().toMillis() / 1000.0);
+            drainGauge("dirty.urls", "URLs that are dirty", null, state -> state.dirty() + state.swept());
+            drainGauge(
+                    "dirty.oldest.age",
+                    "Since when the URL that waits longest has been dirty",
+                    "seconds",
+                    state -> state.oldestDirty().toMillis() / 1000.0);
+        }
         this.delivered = counter("events.delivered", "Events that were delivered, known ones included");
         this.duplicates = counter("events.duplicate", "Delivered events that a queue had already");
         this.rejected = counter("events.rejected", "Events that were none");
@@ -127,6 +151,8 @@ final class Metrics {
                     .take(MAX_QUEUES)
                     .collectList()
                     .delayUntil(states -> streams.look(mill, MAX_QUEUES))
+                    .delayUntil(states ->
+                            drain == null ? Mono.empty() : drain.state().doOnNext(drained::set))
                     .timeout(LOOK_BUDGET)
                     .doOnNext(this::keep)
                     .doOnError(away -> up.set(0))
@@ -168,6 +194,14 @@ final class Metrics {
                         .<Row<?>>map(state -> Row.of(Tags.of("queue", state.queue()), value.applyAsDouble(state)))
                         .toList(),
                 true);
+    }
+
+    private void drainGauge(
+            String name, String description, @Nullable String unit, ToDoubleFunction<DrainState> value) {
+        Gauge.builder("millrace." + name, drained, state -> value.applyAsDouble(state.get()))
+                .description(description)
+                .baseUnit(unit)
+                .register(registry);
     }
 
     private Counter counter(String name, String description) {

@@ -2,6 +2,8 @@ package io.millrace.server;
 
 import io.millrace.Millrace;
 import io.millrace.MillraceException;
+import io.millrace.drain.http.DrainEndpoint;
+import io.millrace.drain.http.HeadTimeout;
 import io.millrace.json.Json;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
@@ -20,6 +22,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import reactor.core.Disposable;
+import reactor.core.Disposables;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -32,9 +36,10 @@ import reactor.netty.http.server.HttpServer;
 import reactor.netty.http.server.HttpServerRequest;
 import reactor.netty.http.server.HttpServerResponse;
 import reactor.netty.resources.LoopResources;
+import reactor.util.retry.Retry;
 
 /**
- * Millrace over HTTP: the operations API, health, metrics. {@link #start} returns it when it listens; {@link #stop} ends it in order:
+ * Millrace over HTTP: the operations API, health, metrics, and the reception of a drain. {@link #start} returns it when it listens; {@link #stop} ends it in order:
  * it is not ready any more, takes no new connections, ends live listeners, lets requests under way finish, closes what is left.
  */
 public final class MillraceServer {
@@ -48,6 +53,7 @@ public final class MillraceServer {
     private static final Duration IDLE = Duration.ofSeconds(60);
     private static final Duration WHOLE_REQUEST = Duration.ofMinutes(5);
     private static final Duration REDIS_BUDGET = Duration.ofSeconds(1);
+    private static final Duration DRAIN_PAUSE = Duration.ofSeconds(5);
     private static final Duration LAST_BYTES = Duration.ofMillis(50);
 
     /**
@@ -57,6 +63,8 @@ public final class MillraceServer {
     private static final String ON_ERROR_DROPPED = "reactor.onErrorDropped.local";
 
     private final Millrace mill;
+    private final @Nullable DrainMount mount;
+    private final Disposable.Swap processing = Disposables.swap();
     private final ServerSettings settings;
     private final Access access;
     private final Router router = new Router();
@@ -71,11 +79,12 @@ public final class MillraceServer {
     private volatile boolean draining;
     private volatile @Nullable DisposableServer bound;
 
-    private MillraceServer(Millrace mill, ServerSettings settings) {
+    private MillraceServer(Millrace mill, ServerSettings settings, @Nullable DrainMount mount) {
         this.mill = mill;
+        this.mount = mount;
         this.settings = settings;
         this.access = new Access(settings);
-        this.metrics = new Metrics(mill, requests, listeners);
+        this.metrics = new Metrics(mill, mount == null ? null : mount.drain(), requests, listeners);
         this.stop = Mono.defer(this::stopOnce).cache();
         new OperationsApi(mill, settings, metrics, stopping.asMono()).addTo(router);
         new PolicyApi(mill).addTo(router);
@@ -92,6 +101,14 @@ public final class MillraceServer {
                         "/openapi.json",
                         Router.Kind.OPEN,
                         exchange -> exchange.send(200, Exchange.JSON, openApi));
+        if (mount != null) {
+            DrainEndpoint endpoint = new DrainEndpoint(mount.drain()); // it lets in whom the drain knows
+            router.route(
+                    "POST",
+                    mount.path(),
+                    Router.Kind.OPEN,
+                    exchange -> endpoint.handle(exchange.request(), exchange.response()));
+        }
     }
 
     /**
@@ -101,7 +118,12 @@ public final class MillraceServer {
      * @throws MillraceException in the returned Mono, if the address is taken or not this machine's
      */
     public static Mono<MillraceServer> start(Millrace mill, ServerSettings settings) {
-        return Mono.defer(() -> new MillraceServer(mill, settings).bind());
+        return Mono.defer(() -> new MillraceServer(mill, settings, null).bind());
+    }
+
+    /** As {@link #start(Millrace, ServerSettings)}; it receives for a drain as well, and runs it. */
+    public static Mono<MillraceServer> start(Millrace mill, ServerSettings settings, DrainMount drain) {
+        return Mono.defer(() -> new MillraceServer(mill, settings, drain).bind());
     }
 
     /** The port it listens on. */
@@ -135,6 +157,7 @@ public final class MillraceServer {
                 .idleTimeout(IDLE)
                 .readTimeout(settings.readTimeout())
                 .requestTimeout(WHOLE_REQUEST)
+                .doOnChannelInit(new HeadTimeout(settings.readTimeout()))
                 .maxKeepAliveRequests(MAX_KEEP_ALIVE_REQUESTS)
                 .httpRequestDecoder(limits -> limits.maxInitialLineLength(MAX_LINE)
                         .maxHeaderSize(MAX_HEADERS)
@@ -148,10 +171,26 @@ public final class MillraceServer {
                 .bind()
                 .<MillraceServer>map(server -> {
                     bound = server;
+                    if (mount != null) {
+                        processing.update(process(mount));
+                    }
                     return this;
                 })
                 .onErrorMap(ChannelBindException.class, this::cannotListen)
                 .doOnError(failed -> loops.dispose());
+    }
+
+    /** Processes what the drain has stored, until the server stops: trouble that does not pass is told and tried again. */
+    private static Disposable process(DrainMount mount) {
+        String name = mount.drain().name();
+        return mount.drain()
+                .run()
+                .doOnError(error -> log.error("drain \"{}\" stands still", name, error))
+                .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, DRAIN_PAUSE))
+                .subscribe(
+                        none -> {},
+                        error -> log.error("drain \"{}\" has stopped", name, error),
+                        () -> log.debug("drain \"{}\" has ended", name));
     }
 
     private MillraceException cannotListen(ChannelBindException e) {
@@ -281,7 +320,10 @@ public final class MillraceServer {
                 .publishOn(Schedulers.boundedElastic()) // ending event loops may wait for a moment
                 .then(loops.disposeLater(Duration.ZERO, Duration.ofSeconds(2)))
                 .onErrorComplete()
-                .doFinally(end -> metrics.close());
+                .doFinally(end -> {
+                    processing.dispose();
+                    metrics.close();
+                });
     }
 
     private Mono<Void> idle() {

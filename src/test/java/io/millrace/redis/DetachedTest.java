@@ -9,7 +9,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import reactor.core.publisher.BaseSubscriber;
+import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
+import reactor.test.StepVerifier;
 
 class DetachedTest {
 
@@ -42,6 +44,19 @@ class DetachedTest {
         }
         other.shutdown();
         assertThat(givenBack).hasPositiveValue();
+    }
+
+    @Test
+    @DisplayName("a result that is there before anybody asks for it waits")
+    void waitsForDemand() {
+        AtomicInteger givenBack = new AtomicInteger();
+        StepVerifier.create(Detached.run(Mono.just(1), value -> givenBack.incrementAndGet()), 0)
+                .thenRequest(1)
+                .expectNext(1)
+                .verifyComplete();
+        assertThat(givenBack).hasValue(0);
+        StepVerifier.create(Detached.run(Mono.empty(), value -> givenBack.incrementAndGet()))
+                .verifyComplete();
     }
 
     private static void spin(int times) {
