@@ -72,8 +72,8 @@ local function commit_fair(plan, sizes)
     local first = tonumber(call('ZRANGE', unit .. 'throttled', 0, 0, 'WITHSCORES')[2])
     call('ZADD', unit .. 'throttled', unpack(throttle))
     local now_first = tonumber(call('ZRANGE', unit .. 'throttled', 0, 0, 'WITHSCORES')[2])
-    -- Who asked and got all will not wait for it; somebody idle must.
-    if (not first or now_first < first) and #plan.turns == plan.asked then call('PUBLISH', unit .. 'wake', '!') end
+    -- Who asked and got all, or pulled for good, will not wait for it; somebody idle must.
+    if (not first or now_first < first) and (#plan.turns == plan.asked or plan.for_good) then call('PUBLISH', unit .. 'wake', '!') end
   end
   if #plan.turns > 0 or #plan.arrivals > 0 then
     local words = {'vt', exact(s.vt), 'seq', s.seq}

@@ -266,10 +266,14 @@ final class PolicyCommands {
 
         private int read() {
             try {
-                return limit.equals("none") ? -1 : Integer.parseUnsignedInt(limit);
+                int read = limit.equals("none") ? -1 : Integer.parseInt(limit);
+                if (read >= 0 || limit.equals("none")) {
+                    return read;
+                }
             } catch (NumberFormatException e) {
-                throw usage("the limit must be a number of messages, or none, was \"" + limit + "\"");
+                // told below
             }
+            throw usage("the limit must be a number of messages, or none, was \"" + limit + "\"");
         }
     }
 }

@@ -1,6 +1,7 @@
 package io.millrace.drain;
 
 import io.millrace.MillraceException;
+import java.util.List;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -53,9 +54,19 @@ final class LiveListeners {
                 FluxSink.OverflowStrategy.IGNORE);
     }
 
-    /** Hands a batch to everyone; completes when all have taken it, fails when one went away over it. */
-    Mono<Void> hand(DrainBatch batch) {
-        return Flux.fromIterable(all).flatMap(listener -> listener.hand(batch)).then();
+    /**
+     * Hands a batch to everyone; completes when all have taken it, fails when one went away over it.
+     *
+     * @param needed whether somebody has to be there: the batch is for nobody else
+     */
+    Mono<Void> hand(DrainBatch batch, boolean needed) {
+        List<Listener> there = List.copyOf(all);
+        if (needed && there.isEmpty()) {
+            return Mono.error(new MillraceException("nobody listens any more", true, null));
+        }
+        return Flux.fromIterable(there)
+                .flatMap(listener -> listener.hand(batch))
+                .then();
     }
 
     private final class Listener {

@@ -70,7 +70,7 @@ final class Pipeline {
         return Flux.fromIterable(listeners)
                 .concatMap(listener ->
                         Mono.when(called(() -> listener.apply(batch)).subscribeOn(scheduler)))
-                .then(Mono.defer(() -> live.hand(batch)));
+                .then(Mono.defer(() -> live.hand(batch, steps.isEmpty() && listeners.isEmpty())));
     }
 
     /** Reactor takes these errors for the end of the process and lets them pass; here they are a handler's that failed. */

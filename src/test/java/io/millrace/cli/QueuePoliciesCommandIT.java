@@ -191,6 +191,7 @@ class QueuePoliciesCommandIT {
                 "queue order q sometimes",
                 "queue cost q love",
                 "queue limit q a -3",
+                "queue limit q a 4294967295",
                 "queue dead-letters",
                 "queue dead-letters redrive q",
                 "queue dead-letters redrive q --all --facet a",
