@@ -58,7 +58,7 @@ if what == 'later' then
   return {'OK', page[1], repaired}
 end
 if what == 'busy' then
-  local page, repaired = call('ZSCAN', unit .. 'busy', ARGV[2], 'COUNT', 100), 0
+  local page, repaired = call('ZSCAN', unit .. 'busy', ARGV[2], 'COUNT', 10), 0 -- each is of a lease that may be large
   for i = 1, #page[2], 2 do
     local profile, id = string.match(page[2][i], '/(%d+%.%d+)/(%d+%-%d+)%.%d+$')
     if not id or #call('XRANGE', unit .. 'l:' .. profile, id, id) == 0 then

@@ -31,7 +31,7 @@ import reactor.core.publisher.Mono;
  *
  * <pre>taskset -c 1 ./mvnw -Pfloors -Dfloors.main=FairnessFloors [-Dfloors.repetitions=3]</pre>
  *
- * The argument is the number of repetitions; each quiet case lasts 20 s for each of them.
+ * The arguments are the number of repetitions, each quiet case lasts 20 s for each of them, and {@code longest} for the last part only.
  */
 public final class FairnessFloors {
 
@@ -55,9 +55,12 @@ public final class FairnessFloors {
                     RedisSettings.builder(server.uri()).namespace("bench").build()));
             try {
                 FairnessFloors floors = new FairnessFloors(server, mill, repetitions);
-                floors.quietTenant();
-                floors.memory();
-                floors.growth();
+                String part = args.length > 1 ? args[1] : "all";
+                if (part.equals("all")) {
+                    floors.quietTenant();
+                    floors.memory();
+                    floors.growth();
+                }
                 floors.longestScript();
             } finally {
                 mill.shutdown().block(Duration.ofSeconds(10));

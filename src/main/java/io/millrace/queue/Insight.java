@@ -18,7 +18,7 @@ import reactor.core.publisher.Mono;
 /** Looks at one queue, in pages that keep each script short; and removes it, in steps. */
 final class Insight {
 
-    static final int FACETS_A_PAGE = 500;
+    static final int FACETS_A_PAGE = 250;
     static final int MESSAGES_A_PAGE = 200;
 
     /** Where facets with waiting messages stand; only the ring in a queue without policies. In the order of their turns. */
