@@ -4,11 +4,11 @@
   ARGV[1]  "set": ARGV[2] the facet it is for when ARGV[3] is "1"; ARGV[4..] pairs: field of policy, value or "" to take it away
            "track": begins to count what is in flight; ARGV[2] lease profile, or "" to begin with, ARGV[3] entry id to go on behind or "-"
            "release": facets that are parked or throttled stand for their turn again, to be judged anew; ARGV[2] which of both,
-           ARGV[3] cursor, about 500 a call
+           ARGV[3] cursor, about 150 a call
            "show": ARGV[2] cursor
   Returns  set: {"OK"}. track: {"OK", profile, ...} to go on with, or {"OK", entry id to go on behind or ""}.
            release: {"OK", cursor}. show: {"OK", cursor, field, value, ...}
-  Twice    a repeated call changes nothing. Cost: set 7 calls, track 1 for 20 leases and their size, release and show O(500). ]]
+  Twice    a repeated call changes nothing. Cost: set 7 calls, track 1 for 20 leases and their size, release O(150), show O(500). ]]
 -- @include queue/track.lua
 local unit, what, policy = KEYS[1], ARGV[1], KEYS[1] .. 'policy'
 
@@ -66,7 +66,7 @@ if what == 'track' then
 end
 
 if what == 'release' then
-  local page = call('ZSCAN', unit .. ARGV[2], ARGV[3], 'COUNT', 500) -- what is parked again meanwhile is not met for ever
+  local page = call('ZSCAN', unit .. ARGV[2], ARGV[3], 'COUNT', 150) -- what is parked again meanwhile is not met for ever
   local released = 0
   for i = 1, #page[2], 2 do
     released = released + call('ZREM', unit .. ARGV[2], page[2][i])

@@ -112,7 +112,7 @@ local function serve_fair(has_back)
   -- @include queue/fair-commit.lua
   local now = now_ms()
   local more = release_due(unit, now)
-  local most = math.min(n, 100) -- what a turn costs here keeps a hundred of them below 5 ms
+  local most = math.min(n, 64) -- a turn costs up to 50 us here
   fair = select_fair(unit, most, now, has_back, mode == 'take')
   local visited, quota, sizes = {}, {}, {}
   for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
