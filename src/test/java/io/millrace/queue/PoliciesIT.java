@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.Event;
+import io.millrace.redis.PubSub;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
@@ -277,6 +278,31 @@ class PoliciesIT {
         rig.queue.receive(LONG).take(1).blockLast(SOON);
 
         assertThat(calls() - before).isLessThan(12);
+    }
+
+    @Test
+    @DisplayName("P10 who pulls for good and leaves tells idle readers of the facet he has throttled")
+    void tellsOfThrottled() {
+        policies.rate("a", new Rate(1, Duration.ofSeconds(5), 1)).block(SOON);
+        AtomicInteger nudges = new AtomicInteger();
+        try (PubSub.Attachment attached =
+                rig.mill.redis().pubSub().attach(rig.queue.unit().wake(), false, signal -> nudges.incrementAndGet())) {
+            assertThat(attached).isNotNull();
+            Eventually.await("word of deliveries", SOON, () -> {
+                rig.deliver("b", "warm" + System.nanoTime());
+                rig.pullIds(9);
+                return nudges.get() > 1;
+            });
+            fill("a", 3);
+            Eventually.await("word of what was delivered to be over", SOON, () -> {
+                int before = nudges.getAndSet(0);
+                rig.raw("PING");
+                return before == 0;
+            });
+
+            assertThat(rig.pullIds(2)).containsExactly("a-0");
+            Eventually.await("word of the throttled facet", SOON, () -> nudges.get() > 0);
+        }
     }
 
     @Test
