@@ -33,7 +33,7 @@ public final class Notifications {
     public static final int MAX_TOPIC = 255;
 
     /** The last millisecond of the year 9999. */
-    private static final long MAX_T = 253_402_300_799_999L;
+    static final long MAX_T = 253_402_300_799_999L;
 
     private static final int TOPIC = 1;
     private static final int TYPE = 2;
@@ -89,7 +89,24 @@ public final class Notifications {
      * @throws MalformedEventException as {@link #read} does
      */
     public static Summary check(byte[] json, int most) {
+        if (PlainBatch.is(json)) {
+            try (JsonParser parser = MAPPER.createParser(json)) {
+                Summary summary = PlainBatch.check(parser, most);
+                if (summary != null) {
+                    return summary;
+                }
+            } catch (JacksonException e) {
+                throw Json.malformed(e);
+            }
+        }
         return walk(json, most, null);
+    }
+
+    static boolean isType(String type) {
+        return switch (type) {
+            case "create", "update", "delete", "noop" -> true;
+            default -> false;
+        };
     }
 
     /** How many notifications a batch has, and the latest of their times; 0 if it has none. */
@@ -229,10 +246,10 @@ public final class Notifications {
 
     private static String type(JsonParser parser, JsonToken token, int index) {
         String type = token == JsonToken.VALUE_STRING ? parser.getString() : "";
-        return switch (type) {
-            case "create", "update", "delete", "noop" -> type;
-            default -> throw bad(index, "must be of type create, update, delete or noop");
-        };
+        if (isType(type)) {
+            return type;
+        }
+        throw bad(index, "must be of type create, update, delete or noop");
     }
 
     private static long time(JsonParser parser, JsonToken token, int index) {

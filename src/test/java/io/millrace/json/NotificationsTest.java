@@ -21,6 +21,11 @@ class NotificationsTest {
                     + "\"data\":{\"a\":[1,{\"b\":null}],\"c\":\"\uD83D\uDE80\"},\"x\":[true,false,{\"y\":1}]}, "
                     + "{\"t\":3,\"url\":\"u\",\"type\":\"noop\",\"topic\":\"v\"}]";
 
+    /** Nothing in it needs to be looked into: {@link PlainBatch}. */
+    private static final String PLAIN = "[{\"topic\":\"w\",\"type\":\"update\",\"url\":\"https://x/1\",\"t\":12,"
+            + "\"data\":{\"a\":[1,{\"b\":null,\"a\":[]}],\"c\":\"d\",\"e\":{},\"f\":-1,\"g\":true,\"h\":1,\"i\":1,\"j\":1,\"k\":1}},"
+            + "{\"t\":3,\"url\":\"u\",\"type\":\"noop\",\"topic\":\"v\"}]";
+
     private static byte[] bytes(String text) {
         return text.getBytes(StandardCharsets.UTF_8);
     }
@@ -51,7 +56,7 @@ class NotificationsTest {
         Random random = new Random(seed);
         int accepted = 0;
         for (int i = 0; i < 100_000; i++) {
-            byte[] body = bytes(GOOD);
+            byte[] body = bytes(i % 2 == 0 ? GOOD : PLAIN);
             for (int m = random.nextInt(3); m >= 0 && body.length > 0; m--) {
                 int at = random.nextInt(body.length);
                 switch (random.nextInt(4)) {
@@ -66,8 +71,9 @@ class NotificationsTest {
                     }
                 }
             }
+            Notifications.Summary summary;
             try {
-                Notifications.check(body, 10);
+                summary = Notifications.check(body, 10);
             } catch (MalformedEventException e) {
                 assertThat(e.getMessage()).isNotBlank();
                 continue;
@@ -77,11 +83,43 @@ class NotificationsTest {
             }
             accepted++;
             List<Notification> read = Notifications.read(body, 10);
+            assertThat(summary)
+                    .as("seed %d", seed)
+                    .isEqualTo(new Notifications.Summary(
+                            read.size(),
+                            read.stream().mapToLong(Notification::t).max().orElse(0)));
             assertThat(Notifications.read(Notifications.write(read), 10))
                     .as("seed %d", seed)
                     .isEqualTo(read);
         }
         assertThat(accepted).isBetween(1_000, 99_000);
+    }
+
+    @Test
+    @DisplayName("what is wrong with a plain batch is named as in any other")
+    void plain() {
+        assertThat(PlainBatch.is(bytes(PLAIN))).isTrue();
+        assertThat(Notifications.check(bytes(PLAIN), 2)).isEqualTo(new Notifications.Summary(2, 12));
+        for (String hidden : List.of("\\", "\u007f", "\n", "\t", "\u00e9", "\0")) {
+            for (int at = 0; at < 17; at++) {
+                assertThat(PlainBatch.is(bytes("x".repeat(at) + hidden + "x".repeat(16 - at))))
+                        .as("%s at %d", hidden, at)
+                        .isFalse();
+            }
+        }
+        assertThatThrownBy(() -> Notifications.check(bytes(PLAIN.replace("noop", "nope")), 10))
+                .hasMessageContaining("event 1 must be of type");
+        assertThatThrownBy(() -> Notifications.check(bytes(PLAIN.replace("\"t\":3,", "")), 10))
+                .hasMessageContaining("event 1 needs");
+        assertThatThrownBy(() -> Notifications.check(bytes(PLAIN.replace("\"v\"", "\"\"")), 10))
+                .hasMessageContaining("event 1 must have 1 to");
+        assertThatThrownBy(() -> Notifications.check(bytes(PLAIN.replace("\"j\":", "\"i\":")), 10))
+                .hasMessageContaining("\"i\"");
+        assertThatThrownBy(() -> Notifications.check(bytes(PLAIN + "1"), 10))
+                .isInstanceOf(MalformedEventException.class);
+        assertThat(Notifications.check(bytes(PLAIN.replace("\"t\":3", "\"t\":3.9,\"x\":[{}]")), 10)
+                        .count())
+                .isEqualTo(2);
     }
 
     @Test
@@ -96,6 +134,8 @@ class NotificationsTest {
                 "{\"n\":\"" + "x".repeat(70_000) + "\"}",
                 "{\"n\":1,\"n\":2}",
                 "{\"m\":{\"n\":1,\"n\":2}}",
+                "{\"m\":[{\"n\":1,\"n\":2}]}",
+                "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"i\":2}",
                 "[1]")) {
             assertThatThrownBy(() -> Notifications.check(bytes(event.formatted(bad)), 10))
                     .isInstanceOf(MalformedEventException.class);
