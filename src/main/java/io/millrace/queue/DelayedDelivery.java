@@ -48,7 +48,7 @@ final class DelayedDelivery {
 
     private Mono<Delivered> attempt(Event event, String due, byte[] element, int stale) {
         return registry.routes().flatMap(routes -> {
-            Registry.Matching matching = routes.matching(event.topic());
+            Registry.Matching matching = routes.matching(event);
             return redis.isCluster()
                     ? eachAlone(matching, event, due, element)
                     : checked(routes, matching, event, due, element, stale);

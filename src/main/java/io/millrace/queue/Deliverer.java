@@ -137,7 +137,7 @@ final class Deliverer {
             args.add(publish && !batch.failed(i) ? batch.channel(i) : NOTHING);
             args.add(batch.element(i));
             args.add(bytes(batch.event(i).id()));
-            args.add(bytes(batch.event(i).environment()));
+            args.add(batch.facet(i));
         }
         boolean limited = limited(parts);
         for (OutgoingBatch.Part part : parts) {

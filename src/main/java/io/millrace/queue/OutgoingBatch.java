@@ -20,9 +20,9 @@ final class OutgoingBatch {
     private static final byte[] NOTHING = {};
 
     private final List<Event> events;
-    private final String[] topics;
     private final byte[][] elements;
     private final byte[][] channels;
+    private final byte[][] facets;
     private final @Nullable Throwable[] failures;
     private final List<List<String>> queues;
     private final @Nullable List<String>[] duplicates;
@@ -73,14 +73,13 @@ final class OutgoingBatch {
     @SuppressWarnings({"unchecked", "rawtypes"})
     OutgoingBatch(List<Event> events, Instant now, int maxEventBytes) {
         this.events = events;
-        this.topics = new String[events.size()];
         this.elements = new byte[events.size()][];
         this.channels = new byte[events.size()][];
+        this.facets = new byte[events.size()][];
         this.failures = new Throwable[events.size()];
         this.queues = new ArrayList<>(events.size());
         this.duplicates = new List[events.size()];
         for (int i = 0; i < events.size(); i++) {
-            topics[i] = events.get(i).topic();
             queues.add(List.of());
             try {
                 elements[i] = EventCodec.writeStored(events.get(i), now, maxEventBytes);
@@ -98,9 +97,10 @@ final class OutgoingBatch {
         Map<Unit, Part> parts = new LinkedHashMap<>();
         for (int i = 0; i < events.size(); i++) {
             if (failures[i] == null) {
-                Registry.Matching matching = routes.matching(topics[i]);
+                Registry.Matching matching = routes.matching(events.get(i));
                 queues.set(i, matching.queues());
                 channels[i] = matching.channel();
+                facets[i] = matching.facet();
                 for (Registry.Route route : matching.routes()) {
                     parts.computeIfAbsent(route.unit(), unit -> new Part(route)).add(i);
                 }
@@ -123,6 +123,11 @@ final class OutgoingBatch {
 
     byte[] channel(int i) {
         return channels[i];
+    }
+
+    byte[] facet(int i) {
+        byte[] facet = facets[i];
+        return facet == null ? NOTHING : facet; // of what failed before it was routed
     }
 
     boolean failed(int i) {

@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
+import io.millrace.Event;
 import io.millrace.MillraceException;
 import io.millrace.redis.Keys;
 import io.millrace.redis.LuaScript;
@@ -65,8 +66,26 @@ final class Registry {
      * @param routes to the queues that want it
      * @param queues their names
      * @param channel it is published on
+     * @param facet it is put into
      */
-    record Matching(List<Route> routes, List<String> queues, byte[] channel) {}
+    record Matching(List<Route> routes, List<String> queues, byte[] channel, byte[] facet) {}
+
+    /** What events are routed by. Comparable: a map can then keep apart those whose hashes somebody made collide. */
+    private record Topic(String environment, String type, String name) implements Comparable<Topic> {
+
+        private static final Comparator<Topic> ORDER = Comparator.comparing(Topic::name)
+                .thenComparing(Topic::environment)
+                .thenComparing(Topic::type);
+
+        Topic(Event event) {
+            this(event.environment(), event.type(), event.name());
+        }
+
+        @Override
+        public int compareTo(Topic other) {
+            return ORDER.compare(this, other);
+        }
+    }
 
     /** All routes at one version. */
     static final class Routes {
@@ -76,7 +95,7 @@ final class Registry {
         private final List<Route> all;
         private final long loadedNanos;
         private final boolean waiting;
-        private final ConcurrentMap<String, Matching> remembered = new ConcurrentHashMap<>();
+        private final ConcurrentMap<Topic, Matching> remembered = new ConcurrentHashMap<>();
         private final ConcurrentMap<String, Long> maintained = new ConcurrentHashMap<>();
 
         Routes(Keys keys, byte[] version, List<Route> all, long loadedNanos) {
@@ -109,12 +128,14 @@ final class Registry {
             return maintained;
         }
 
-        /** The queues that want a topic. */
-        Matching matching(String topic) {
-            Matching known = remembered.get(topic);
-            if (known != null) {
-                return known;
-            }
+        /** The queues that want an event. */
+        Matching matching(Event event) {
+            Matching known = remembered.get(new Topic(event));
+            return known != null ? known : matchingAnew(event);
+        }
+
+        private Matching matchingAnew(Event event) {
+            String topic = event.topic();
             List<Route> matching = new ArrayList<>();
             for (Route route : all) {
                 if (route.pattern().matches(topic)) {
@@ -127,9 +148,10 @@ final class Registry {
             Matching result = new Matching(
                     List.copyOf(matching),
                     matching.stream().map(route -> route.registration().queue()).toList(),
-                    keys.topicChannel(topic));
+                    keys.topicChannel(topic),
+                    event.environment().getBytes(StandardCharsets.UTF_8));
             if (topic.length() <= LONGEST_REMEMBERED) {
-                remembered.put(topic, result);
+                remembered.put(new Topic(event), result);
             }
             return result;
         }

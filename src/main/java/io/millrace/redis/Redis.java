@@ -223,13 +223,16 @@ public final class Redis {
             LuaScript<?> script,
             List<byte[]> keys,
             List<byte[]> args) {
-        return dispatch(commands, CommandType.EVALSHA, arguments(script.source().digest(), keys, args))
+        return dispatch(
+                        commands,
+                        CommandType.EVALSHA,
+                        new ScriptArguments(script.source().digest(), keys, args))
                 .onErrorResume(
                         RedisNoScriptException.class,
                         unknown -> dispatch(
                                 commands,
                                 CommandType.EVAL,
-                                arguments(script.source().textBytes(), keys, args)));
+                                new ScriptArguments(script.source().textBytes(), keys, args)));
     }
 
     static Mono<Object> dispatch(
@@ -237,14 +240,6 @@ public final class Redis {
             ProtocolKeyword name,
             CommandArgs<byte[], byte[]> args) {
         return commands.dispatch(name, new ReplyOutput(), args).next();
-    }
-
-    private static CommandArgs<byte[], byte[]> arguments(byte[] script, List<byte[]> keys, List<byte[]> args) {
-        return new CommandArgs<>(ByteArrayCodec.INSTANCE)
-                .add(script)
-                .add(keys.size())
-                .addKeys(keys)
-                .addValues(args);
     }
 
     static CommandArgs<byte[], byte[]> arguments(Object... words) {
