@@ -7,6 +7,7 @@ import io.millrace.redis.WakeUp;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
@@ -26,14 +27,16 @@ public final class Lease {
     private final String token;
     private final long fence;
     private final Duration lease;
+    private final @Nullable Duration memory;
     private volatile long endsNanos;
 
-    Lease(Redis redis, LockKeys keys, String token, long fence, Duration lease) {
+    Lease(Redis redis, LockKeys keys, String token, long fence, Duration lease, @Nullable Duration memory) {
         this.redis = redis;
         this.keys = keys;
         this.token = token;
         this.fence = fence;
         this.lease = lease;
+        this.memory = memory;
         this.endsNanos = System.nanoTime() + lease.toNanos();
     }
 
@@ -54,7 +57,7 @@ public final class Lease {
             return redis.run(
                             LockScripts.RENEW,
                             keys.lockAndFence(),
-                            List.of(bytes(token), bytes(Long.toString(fence)), bytes(Long.toString(lease.toMillis()))))
+                            LockScripts.words(memory, token, fence, lease.toMillis()))
                     .doOnNext(held -> {
                         if (held) {
                             endsNanos = began + lease.toNanos();

@@ -6,9 +6,9 @@ import io.millrace.redis.PubSub;
 import io.millrace.redis.Redis;
 import io.millrace.redis.WakeUp;
 import java.time.Duration;
-import java.util.List;
 import java.util.UUID;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,6 +46,7 @@ public final class Lock {
     private final Redis redis;
     private final LockKeys keys;
     private final Duration lease;
+    private final @Nullable Duration memory;
 
     /** Has everything read that locks need, for somebody who makes them where nothing may block. */
     public static void load() {
@@ -54,14 +55,15 @@ public final class Lock {
 
     /** A lock at these keys. */
     public Lock(Redis redis, LockKeys keys) {
-        this(redis, keys, DEFAULT_LEASE);
+        this(redis, keys, DEFAULT_LEASE, null);
     }
 
-    private Lock(Redis redis, LockKeys keys, Duration lease) {
+    private Lock(Redis redis, LockKeys keys, Duration lease, @Nullable Duration memory) {
         load();
         this.redis = redis;
         this.keys = keys;
         this.lease = lease;
+        this.memory = memory;
     }
 
     /**
@@ -73,7 +75,17 @@ public final class Lock {
         if (newLease.compareTo(SHORTEST) < 0 || newLease.compareTo(LONGEST) > 0) {
             throw new IllegalArgumentException("lease must be " + SHORTEST + " to " + LONGEST + ", was " + newLease);
         }
-        return new Lock(redis, keys, newLease);
+        return new Lock(redis, keys, newLease, memory);
+    }
+
+    /**
+     * The same lock, whose last number is forgotten so long after the last owner: nothing is left of a lock that nobody uses any more.
+     * Numbers rise all the same, by the server's clock. Without this the last number is kept for ever.
+     *
+     * @param newMemory longer than what is done under a number can be on its way
+     */
+    public Lock forgettingAfter(Duration newMemory) {
+        return new Lock(redis, keys, lease, newMemory);
     }
 
     /** Takes the lock if it is free now; empty if somebody holds it. Who takes it releases it. */
@@ -124,7 +136,7 @@ public final class Lock {
     }
 
     /** Completion, not an error, ends the work: takeUntilOther passes an error on and lets its source run. */
-    private static <T> Flux<T> whileKept(Lease lease, Function<Lease, ? extends Publisher<T>> work) {
+    static <T> Flux<T> whileKept(Lease lease, Function<Lease, ? extends Publisher<T>> work) {
         Sinks.Empty<T> lost = Sinks.empty();
         Mono<Void> end = lease.kept().onErrorResume(error -> {
             lost.tryEmitError(error);
@@ -151,18 +163,15 @@ public final class Lock {
         return ownerMs >= 0 && ownerMs < POLL.toMillis() ? Duration.ofMillis(ownerMs + 1) : POLL;
     }
 
-    private Mono<LockScripts.Answer> attempt(String token) {
-        return redis.run(
-                LockScripts.ACQUIRE,
-                keys.lockAndFence(),
-                List.of(LockKeys.bytes(token), LockKeys.bytes(Long.toString(lease.toMillis()))));
+    Mono<LockScripts.Answer> attempt(String token) {
+        return redis.run(LockScripts.ACQUIRE, keys.lockAndFence(), LockScripts.words(memory, token, lease.toMillis()));
     }
 
-    private Lease leased(String token, LockScripts.Answer got) {
-        return new Lease(redis, keys, token, got.number(), lease);
+    Lease leased(String token, LockScripts.Answer got) {
+        return new Lease(redis, keys, token, got.number(), lease, memory);
     }
 
-    private static boolean isPassing(Throwable error) {
+    static boolean isPassing(Throwable error) {
         return error instanceof MillraceException failure && failure.retryable();
     }
 
@@ -172,7 +181,7 @@ public final class Lock {
         }
     }
 
-    private static void giveBack(Lease lease) {
+    static void giveBack(Lease lease) {
         lease.release()
                 .subscribe(
                         done -> {},

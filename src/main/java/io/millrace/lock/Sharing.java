@@ -1,0 +1,210 @@
+package io.millrace.lock;
+
+import io.millrace.redis.Detached;
+import io.millrace.redis.PubSub;
+import io.millrace.redis.Redis;
+import io.millrace.redis.WakeUp;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
+import org.reactivestreams.Publisher;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** One member of a {@link Membership}, from joining to leaving. */
+final class Sharing<T> {
+
+    private static final Logger log = LoggerFactory.getLogger(Sharing.class);
+
+    private static final Duration PAUSE = Duration.ofMillis(100);
+
+    /** How soon a lock is asked for again that somebody else is about to lose. */
+    private static final long SOONEST_MS = 20;
+
+    private final Redis redis;
+    private final GroupKeys keys;
+    private final List<Lock> locks;
+    private final Duration ttl;
+    private final Function<Share, ? extends Publisher<T>> work;
+    private final String member = UUID.randomUUID().toString();
+    private final WakeUp wake;
+    private final Map<Integer, Share> held = new ConcurrentHashMap<>(); // also what is revoked and not yet released
+    private final Map<Integer, Long> resting =
+            new ConcurrentHashMap<>(); // since when, of those whose work ended by itself
+    private volatile boolean leaving;
+    private long number; // this and what follows: touched by the loop only
+    private Duration patience = Duration.ZERO;
+
+    Sharing(Redis redis, GroupKeys keys, List<Lock> locks, Duration ttl, Function<Share, ? extends Publisher<T>> work) {
+        this.redis = redis;
+        this.keys = keys;
+        this.locks = locks;
+        this.ttl = ttl;
+        this.work = work;
+        this.wake = new WakeUp(redis.worker());
+    }
+
+    Flux<T> until(Publisher<?> leave) {
+        Mono<T> ending = Flux.from(leave)
+                .next()
+                .onErrorComplete()
+                .then(Mono.fromRunnable(this::revokeAll))
+                .then(Mono.defer(this::depart))
+                .then(Mono.never()); // the works' end is the end
+        Flux<T> all = Flux.using(
+                () -> redis.pubSub().attach(keys.members(), false, signal -> Lock.wake(signal, wake)),
+                attached -> Mono.defer(this::step)
+                        .repeat(() -> !leaving)
+                        .flatMapIterable(taken -> taken)
+                        .flatMap(this::run, Integer.MAX_VALUE, 1),
+                PubSub.Attachment::close);
+        return Flux.usingWhen(
+                Mono.just(this),
+                self -> all.takeUntilOther(ending).takeUntilOther(redis.closed()),
+                Sharing::depart,
+                (self, error) -> self.depart(),
+                Sharing::depart);
+    }
+
+    private void revokeAll() {
+        leaving = true; // before looking at what is held: what is taken in this moment sees it, or is seen here
+        held.values().forEach(Share::revoke);
+        wake.call();
+    }
+
+    private Mono<Void> depart() {
+        return heartbeat(0).then().onErrorResume(away -> {
+            log.debug("a member of \"{}\" is forgotten when its time is over", keys.name(), away);
+            return Mono.empty();
+        });
+    }
+
+    private Mono<LockScripts.Group> heartbeat(long ms) {
+        return redis.run(LockScripts.MEMBER, keys.both(), LockScripts.words(null, member, ms));
+    }
+
+    /** Waits for its turn or for news, then looks: what was taken. */
+    private Mono<List<Share>> step() {
+        return (patience.isZero() ? Mono.<Void>empty() : wake.await(patience)).then(Mono.defer(this::look));
+    }
+
+    private Mono<List<Share>> look() {
+        if (leaving) {
+            return Mono.empty();
+        }
+        wake.clear();
+        patience = ttl.dividedBy(3);
+        return Detached.run(heartbeat(ttl.toMillis()).flatMap(this::balance), this::giveBack)
+                .onErrorResume(Lock::isPassing, away -> {
+                    patience = PAUSE;
+                    return Mono.empty();
+                });
+    }
+
+    private Mono<List<Share>> balance(LockScripts.Group group) {
+        int share = share(locks.size(), group);
+        patient(group.nextDeadMs());
+        List<Share> kept = new ArrayList<>(held.values());
+        kept.removeIf(Share::isRevoked);
+        kept.sort(Comparator.comparingLong(Share::number));
+        for (int i = share; i < kept.size(); i++) {
+            kept.get(i).revoke();
+        }
+        int wanted = share - kept.size();
+        return wanted > 0 ? take(wanted, group.rank()) : Mono.just(List.of());
+    }
+
+    /** All get the same, and those who came first one of what is left over. */
+    static int share(int locks, LockScripts.Group group) {
+        return locks / group.members() + (group.rank() < locks % group.members() ? 1 : 0);
+    }
+
+    private void patient(long ms) {
+        long soon = Math.max(SOONEST_MS, ms + 1);
+        if (ms >= 0 && soon < patience.toMillis()) {
+            patience = Duration.ofMillis(soon);
+        }
+    }
+
+    /** Asks for one after another until it has enough; beginning where others do not. */
+    private Mono<List<Share>> take(int wanted, int rank) {
+        List<Share> taken = new ArrayList<>(wanted);
+        int first = rank * wanted;
+        return Flux.range(0, locks.size())
+                .map(i -> (first + i) % locks.size())
+                .filter(i -> !held.containsKey(i) && !rests(i))
+                .concatMap(i -> taken.size() >= wanted ? Mono.<Void>empty() : attempt(i, taken), 1)
+                .then()
+                .onErrorResume(error -> taken.isEmpty() ? Mono.error(error) : Mono.empty())
+                .thenReturn(taken);
+    }
+
+    /** Work that ends by itself is not begun again at once, over and over. */
+    private boolean rests(int i) {
+        Long since = resting.get(i);
+        return since != null && System.nanoTime() - since < ttl.toNanos() / 3;
+    }
+
+    private Mono<Void> attempt(int i, List<Share> taken) {
+        String token = UUID.randomUUID().toString();
+        return locks.get(i)
+                .attempt(token)
+                .doOnNext(got -> {
+                    if (got.held()) {
+                        Share share = new Share(i, number++, locks.get(i).leased(token, got));
+                        held.put(i, share);
+                        taken.add(share);
+                        if (leaving) {
+                            share.revoke();
+                        }
+                    } else {
+                        patient(got.number());
+                    }
+                })
+                .then();
+    }
+
+    private Flux<T> run(Share share) {
+        return Flux.usingWhen(
+                Mono.just(share),
+                one -> Lock.whileKept(one.lease(), lease -> work.apply(one))
+                        .onErrorResume(LeaseLostException.class, lost -> {
+                            log.warn("{}; it is taken again when it is free", lost.getMessage());
+                            return Flux.empty();
+                        }),
+                this::complete,
+                (one, error) -> release(one),
+                this::release);
+    }
+
+    private Mono<Void> complete(Share share) {
+        if (!share.isRevoked()) {
+            resting.put(share.index(), System.nanoTime());
+        }
+        return release(share);
+    }
+
+    /** Others hear of it at once; never fails. */
+    private Mono<Void> release(Share share) {
+        return share.lease()
+                .leave()
+                .then(Mono.defer(() -> redis.call("PUBLISH", keys.members(), "!")))
+                .onErrorResume(away -> Mono.empty())
+                .doFinally(end -> {
+                    held.remove(share.index(), share);
+                    wake.call();
+                })
+                .then();
+    }
+
+    private void giveBack(List<Share> taken) {
+        taken.forEach(share -> Lock.giveBack(share.lease()));
+    }
+}
