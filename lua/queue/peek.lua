@@ -1,11 +1,13 @@
 --[[ queue/peek.lua: the messages that would be pulled next, in that order, left where they are.
   KEYS[1]  unit prefix; derived: ring, back, f:<facet>, what policies need  "<namespace>:queue:{<name>/<partition>}:"
   ARGV[1]  how many at most, 1 to 256
-  Returns  {"OK", element or {attempt, element}, ...}; attempt is the one the next pull would be.
+  Returns  {"OK", element or {attempt, element}, ..., weight}; attempt is the one the next pull would be, the last the weights of the
+           facets that may be served now.
   Twice    reads only. Cost: 3 calls a facet visited. ]]
 -- @include queue/unit.lua
 -- @include queue/plan.lua
 -- @include queue/fair.lua
+-- @include queue/active.lua
 local unit, n = KEYS[1], tonumber(ARGV[1])
 local has_back = call('EXISTS', unit .. 'back') == 1
 local visited, turns, quota
@@ -39,4 +41,5 @@ for i = 1, #turns do
   from[turns[i]] = from[turns[i]] + 1
   reply[#reply + 1] = got[turns[i]][from[turns[i]]]
 end
+reply[#reply + 1] = string.format('%.3f', active_share(unit))
 return reply

@@ -1,5 +1,6 @@
 --[[ queue/pull.lua: takes the next messages, one of each facet in turn, and acknowledges earlier leases in the same step.
   KEYS[1]  unit prefix                                                   "<namespace>:queue:{<name>/<partition>}:"
+  KEYS[2]  ring  LIST  only of a queue with several partitions: the answer ends with the weights of the facets that may be served now
   Derived  of the unit: ring, back, later, due, leases, l:<profile>, dead, f:<facet>, channel wake, and what policies need; see
            queue/unit.lua and queue/fair.lua
   ARGV[1]  how many at most, 0 to 256 (0: only acknowledge)      ARGV[2]  "take": at most once, nothing is remembered;
@@ -195,4 +196,8 @@ for i = 1, c do
   end
 end
 if fair and fair.settings.track and mode ~= 'take' and c > 0 then note(ids) end
+if KEYS[2] then
+  -- @include queue/active.lua
+  reply[#reply + 1] = string.format('%.3f', active_share(unit))
+end
 return reply

@@ -1,6 +1,7 @@
 --[[ queue/unit.lua: what every script of a facet queue shares; included, never run by itself.
 
-  A queue is one unit: all its keys start with KEYS' unit prefix, "<namespace>:queue:{<name>/<partition>}:", and share its slot.
+  A queue is one unit, or several that know nothing of each other: its partitions, each with facets of its own. All keys of a unit start
+  with KEYS' unit prefix, "<namespace>:queue:{<name>/<partition>}:", and share its slot.
     ring       LIST    facets that have something to serve, head is next; a facet stands here exactly once or not at all
     f:<facet>  LIST    waiting elements of one facet, head is next
     back       ZSET    elements that were handed out and came back, all scores 0, ordered inside their facet; served before f:<facet>
@@ -20,6 +21,8 @@
     throttled  ZSET    facets that may go on at that epoch ms; hold: those that must not before, met when their turn comes
     buckets    ZSET    facet to the theoretical arrival time of its rate, epoch ms; debts: to the virtual time it has paid for
     busy       ZSET    "<bytes of facet>:<facet>/<profile>/<entry id>.<place>" for each message in flight
+  Only of a queue with several partitions: owner STRING, fence STRING, of the lease of this partition, see lua/lock/acquire.lua; and in the
+  first one members ZSET, order ZSET of those who share the partitions, see lua/lock/member.lua
   An element is an event as JSON that begins {"_at":<13 digits, epoch ms of delivery>,"environment":"<facet>".
   A field of an in-flight entry is "<attempt>", or "<attempt>:<order>" when the element has been in flight before.
   A member of back and later is "<bytes of facet>:<facet>/<order>:<attempts so far>:<element>". Order is the id of the first lease. ]]

@@ -4,8 +4,8 @@ import io.millrace.Millrace;
 import io.millrace.queue.Admission;
 import io.millrace.queue.DoctorReport;
 import io.millrace.queue.LeaseOptions;
+import io.millrace.queue.QueueOptions;
 import io.millrace.queue.Receipt;
-import io.millrace.queue.Registration;
 import io.millrace.server.QueueShapes;
 import io.millrace.server.QueueState;
 import io.millrace.server.Shapes;
@@ -77,11 +77,13 @@ final class QueueCommand implements Runnable {
 
     @Command(
             name = "register",
-            description = "Register a queue, or give it another pattern. Prints {queue, pattern[, limit, overflow]}.",
+            description = "Register a queue, or give it another pattern. Prints {queue, pattern[, limit,"
+                    + " overflow][, partitions]}.",
             footer = {
                 "%nExamples:",
                 "  millrace queue register searches '.*:page:.*google.*'",
-                "  millrace queue register searches '.*:page:.*' --limit 10000 --overflow oldest"
+                "  millrace queue register searches '.*:page:.*' --limit 10000 --overflow oldest",
+                "  millrace queue register orders '.*:order:.*' --partitions 8"
             })
     static final class Register extends OnQueue {
 
@@ -103,16 +105,36 @@ final class QueueCommand implements Runnable {
                                 + " type and name (newest), or let its producer wait: reject, oldest, newest, wait.")
         private Admission.Overflow overflow;
 
+        @Option(
+                names = "--partitions",
+                paramLabel = "P",
+                description =
+                        "On how many slots of a cluster its facets are spread, 1 to 64. Stays until the queue is destroyed;"
+                                + " by default what it has, 1 for a new queue.")
+        private @Nullable Integer partitions;
+
         @Override
         void check() {
-            admission();
+            options();
         }
 
         @Override
         int run(Session session) {
-            session.mill().queues().register(name, pattern, admission()).block();
-            session.console().data(Shapes.registration(new Registration(name, pattern, admission())));
+            session.console()
+                    .data(Shapes.registration(Objects.requireNonNull(session.mill()
+                            .queues()
+                            .register(name, pattern, options())
+                            .block())));
             return Main.DONE;
+        }
+
+        private QueueOptions options() {
+            QueueOptions.Builder options = QueueOptions.builder().admission(admission());
+            try {
+                return (partitions == null ? options : options.partitions(partitions)).build();
+            } catch (IllegalArgumentException e) {
+                throw usage(String.valueOf(e.getMessage()));
+            }
         }
 
         private Admission admission() {

@@ -13,7 +13,7 @@ import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
-/** The messages of one queue that were given up: lists them, gives them another chance, drops them. */
+/** The messages of one partition that were given up: lists them, gives them another chance, drops them. */
 final class DeadLetters {
 
     private static final Logger log = LoggerFactory.getLogger(DeadLetters.class);
@@ -107,7 +107,8 @@ final class DeadLetters {
         }
         String order = reply.text(i + 4);
         Instant first = order.isEmpty() ? null : time(order);
-        return new DeadLetter(entry, message, reply.text(i + 3), first, time(entry));
+        String named = unit.partition() == 0 ? entry : entry + "." + unit.partition();
+        return new DeadLetter(named, message, reply.text(i + 3), first, time(entry));
     }
 
     private static Instant time(String id) {

@@ -59,7 +59,8 @@ final class DelayedDelivery {
             Registry.Routes routes, Registry.Matching matching, Event event, String due, byte[] element, int stale) {
         List<byte[]> keys = new ArrayList<>();
         keys.add(registry.versionKey());
-        matching.routes().forEach(route -> keys.add(route.unit().prefix()));
+        matching.routes()
+                .forEach(route -> keys.add(route.unit(event.environment()).prefix()));
         return redis.run(QueueScripts.SCHEDULE, keys, arguments(routes.version(), event, due, element, true))
                 .flatMap(reply -> {
                     if (reply.status(Status.class) == Status.OK) {
@@ -80,7 +81,10 @@ final class DelayedDelivery {
         return Flux.range(0, matching.routes().size())
                 .concatMap(i -> redis.run(
                         QueueScripts.SCHEDULE,
-                        List.of(matching.routes().get(i).unit().prefix()),
+                        List.of(matching.routes()
+                                .get(i)
+                                .unit(event.environment())
+                                .prefix()),
                         arguments(UNCHECKED, event, due, element, i == 0)))
                 .map(reply -> reply.number(1) == 1)
                 .collectList()

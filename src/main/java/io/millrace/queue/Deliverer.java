@@ -75,7 +75,7 @@ final class Deliverer {
             List<byte[]> args = arguments(routes.version(), maintenanceWindow(routes, parts), batch, parts, true);
             return run(routes, parts, keys, args).flatMap(reply -> {
                 if (QueueScripts.delivered(reply)) {
-                    note(reply, parts, batch);
+                    note(reply, parts, batch, true);
                     return Mono.just(batch.outcomes());
                 }
                 if (stale >= MAX_STALE) {
@@ -102,7 +102,7 @@ final class Deliverer {
         List<OutgoingBatch.Part> alone = List.of(part);
         List<byte[]> args = arguments(UNCHECKED, maintenanceWindow(routes, alone), batch, alone, false);
         return run(routes, alone, List.of(part.unit().prefix()), args)
-                .doOnNext(reply -> note(reply, alone, batch))
+                .doOnNext(reply -> note(reply, alone, batch, false))
                 .onErrorResume(error -> {
                     batch.fail(part, error);
                     return Mono.empty();
@@ -114,7 +114,7 @@ final class Deliverer {
     private Mono<Reply> run(
             Registry.Routes routes, List<OutgoingBatch.Part> parts, List<byte[]> keys, List<byte[]> args) {
         return redis.run(limited(parts) ? QueueScripts.ADMIT : QueueScripts.DELIVER, keys, args)
-                .doOnError(error -> parts.forEach(part -> routes.maintained().remove(part.queue())));
+                .doOnError(error -> parts.forEach(part -> routes.maintained().remove(part.unit())));
     }
 
     /** Live listeners of a cluster hear of events whose queues have them. */
@@ -126,15 +126,17 @@ final class Deliverer {
                 .then();
     }
 
+    /** @param whole whether the whole batch is sent, and published; else what goes to the only part */
     private static List<byte[]> arguments(
-            byte[] version, long window, OutgoingBatch batch, Collection<OutgoingBatch.Part> parts, boolean publish) {
-        int events = batch.size();
+            byte[] version, long window, OutgoingBatch batch, List<OutgoingBatch.Part> parts, boolean whole) {
+        int events = whole ? batch.size() : parts.get(0).size();
         List<byte[]> args = new ArrayList<>(3 + 4 * events + parts.size() * (1 + events));
         args.add(version);
         args.add(number(window));
         args.add(number(events));
-        for (int i = 0; i < events; i++) {
-            args.add(publish && !batch.failed(i) ? batch.channel(i) : NOTHING);
+        for (int n = 0; n < events; n++) {
+            int i = whole ? n : parts.get(0).event(n);
+            args.add(whole && !batch.failed(i) ? batch.channel(i) : NOTHING);
             args.add(batch.element(i));
             args.add(bytes(batch.event(i).id()));
             args.add(batch.facet(i));
@@ -145,7 +147,7 @@ final class Deliverer {
                 args.add(number(part.admission().limit()));
                 args.add(bytes(part.admission().script()));
             }
-            boolean all = part.size() == events;
+            boolean all = part.size() == events; // of one alone it is always so
             args.add(number(all ? 0 : part.size()));
             for (int i = 0; i < part.size() && !all; i++) {
                 args.add(number(part.event(i) + 1));
@@ -159,13 +161,13 @@ final class Deliverer {
         long now = System.nanoTime();
         boolean due = false;
         for (OutgoingBatch.Part part : parts) {
-            Long last = routes.maintained().get(part.queue());
+            Long last = routes.maintained().get(part.unit());
             due |= last == null || now - last >= MAINTENANCE_NANOS;
         }
         if (!due) {
             return 0;
         }
-        parts.forEach(part -> routes.maintained().put(part.queue(), now));
+        parts.forEach(part -> routes.maintained().put(part.unit(), now));
         return settings.deduplicationWindow().toMillis();
     }
 
@@ -179,32 +181,37 @@ final class Deliverer {
         return false;
     }
 
-    private static void note(Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch) {
+    private static void note(Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch, boolean whole) {
         if (limited(parts)) {
-            noteAdmission(reply, parts, batch);
+            noteAdmission(reply, parts, batch, whole);
         } else {
-            noteDuplicates(reply, parts, batch);
+            noteDuplicates(reply, parts, batch, whole);
         }
     }
 
-    private static void noteAdmission(Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch) {
+    private static void noteAdmission(Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch, boolean whole) {
         for (int i = 1; i + 3 < reply.size(); i += 4) {
-            String queue = parts.get((int) reply.number(i + 1) - 1).queue();
-            int event = (int) reply.number(i + 2) - 1;
+            OutgoingBatch.Part part = parts.get((int) reply.number(i + 1) - 1);
+            int event = event(reply, i + 2, part, whole);
             switch (reply.word(i, QueueScripts.Admitted.class)) {
-                case DUPLICATE -> batch.duplicate(event, queue);
-                case REFUSED -> batch.refused(event, queue);
+                case DUPLICATE -> batch.duplicate(event, part.queue());
+                case REFUSED -> batch.refused(event, part.queue());
                 case DISPLACED -> batch.displaced(event, reply.text(i + 3));
             }
         }
     }
 
-    private static void noteDuplicates(Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch) {
+    private static void noteDuplicates(
+            Reply reply, List<OutgoingBatch.Part> parts, OutgoingBatch batch, boolean whole) {
         for (int i = 1; i + 1 < reply.size(); i += 2) {
-            batch.duplicate(
-                    (int) reply.number(i + 1) - 1,
-                    parts.get((int) reply.number(i) - 1).queue());
+            OutgoingBatch.Part part = parts.get((int) reply.number(i) - 1);
+            batch.duplicate(event(reply, i + 1, part, whole), part.queue());
         }
+    }
+
+    private static int event(Reply reply, int position, OutgoingBatch.Part part, boolean whole) {
+        int sent = (int) reply.number(position) - 1;
+        return whole ? sent : part.event(sent);
     }
 
     private static byte[] number(long number) {

@@ -1,6 +1,7 @@
 package io.millrace.queue;
 
 import java.util.List;
+import java.util.function.ToLongFunction;
 
 /**
  * What an examination of a queue found.
@@ -12,9 +13,17 @@ import java.util.List;
  * @param later messages held back
  * @param deadLetters messages that were given up
  * @param findings what was not in order and has been repaired; should always be empty
+ * @param partitions a report of each partition, in order; empty in that of one partition, or of a queue that has only one
  */
 public record DoctorReport(
-        String queue, long facets, long waiting, long inFlight, long later, long deadLetters, List<Finding> findings) {
+        String queue,
+        long facets,
+        long waiting,
+        long inFlight,
+        long later,
+        long deadLetters,
+        List<Finding> findings,
+        List<DoctorReport> partitions) {
 
     /** What can be wrong. */
     public enum Kind {
@@ -41,6 +50,22 @@ public record DoctorReport(
      * @param where the facet, or the lease profile
      */
     public record Finding(Kind kind, String where) {}
+
+    static DoctorReport together(String queue, List<DoctorReport> partitions) {
+        return new DoctorReport(
+                queue,
+                sum(partitions, DoctorReport::facets),
+                sum(partitions, DoctorReport::waiting),
+                sum(partitions, DoctorReport::inFlight),
+                sum(partitions, DoctorReport::later),
+                sum(partitions, DoctorReport::deadLetters),
+                partitions.stream().flatMap(one -> one.findings().stream()).toList(),
+                List.copyOf(partitions));
+    }
+
+    private static long sum(List<DoctorReport> reports, ToLongFunction<DoctorReport> number) {
+        return reports.stream().mapToLong(number).sum();
+    }
 
     /** Whether everything was in order. */
     public boolean healthy() {

@@ -3,7 +3,6 @@ package io.millrace.queue;
 import io.millrace.redis.Redis;
 import java.util.Collection;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
@@ -24,24 +23,22 @@ public final class FacetQueue {
 
     private final String name;
     private final Redis redis;
-    private final Unit unit;
     private final Registry registry;
-    private final Leases leases;
-    private final Pulls pulls;
-    private final Insight insight;
-    private final DeadLetters deadLetters;
+    private final Partitions partitions;
+    private final Overview overview;
+    private final Graveyard graveyard;
     private final Policies policies;
+    private final Readings readings;
 
     FacetQueue(String name, Redis redis, Registry registry) {
         this.name = name;
         this.redis = redis;
         this.registry = registry;
-        this.unit = Unit.of(redis.keys(), name);
-        this.leases = new Leases(redis, unit);
-        this.pulls = new Pulls(redis, unit, leases);
-        this.insight = new Insight(redis, unit);
-        this.deadLetters = new DeadLetters(redis, unit);
-        this.policies = new Policies(redis, unit);
+        this.partitions = new Partitions(name, redis, registry);
+        this.overview = new Overview(name, redis, partitions);
+        this.graveyard = new Graveyard(partitions);
+        this.policies = new Policies(redis, partitions);
+        this.readings = new Readings(redis, partitions);
     }
 
     /** The queue's name. */
@@ -64,14 +61,8 @@ public final class FacetQueue {
      */
     public Flux<Message> pull(int n) {
         Check.between("n", n, 1, Integer.MAX_VALUE);
-        return Flux.defer(() -> {
-            AtomicInteger left = new AtomicInteger(n);
-            return Mono.defer(() -> pulls.take(Math.min(left.get(), LeaseOptions.MAX_BATCH_SIZE)))
-                    .doOnNext(taken ->
-                            left.set(taken.size() < LeaseOptions.MAX_BATCH_SIZE ? 0 : left.get() - taken.size()))
-                    .repeat(() -> left.get() > 0)
-                    .concatMapIterable(taken -> taken, 1);
-        });
+        return Taken.upTo(
+                n, most -> take(most, (partition, some) -> partition.pulls().take(some)));
     }
 
     /**
@@ -81,7 +72,8 @@ public final class FacetQueue {
      */
     public Flux<Delivery> lease(int n, LeaseOptions options) {
         Check.between("n", n, 1, LeaseOptions.MAX_BATCH_SIZE);
-        return pulls.each(n, options, List.of(), false).flatMapIterable(Pulls.Pulled::items);
+        return take(n, (partition, some) -> partition.pulls().lease(some, options))
+                .flatMapMany(Taken::flux);
     }
 
     /** As {@link #receive(LeaseOptions)}, with everything by default. */
@@ -96,7 +88,7 @@ public final class FacetQueue {
      * but not handed out, as if it had never been taken; what was handed out stays with its holder.
      */
     public Flux<Delivery> receive(LeaseOptions options) {
-        return Flux.defer(() -> deliveries(options).flux(Delivery.class));
+        return readings.deliveries(options, reading -> reading.flux(Delivery.class));
     }
 
     /**
@@ -104,7 +96,7 @@ public final class FacetQueue {
      * of {@link #receive}. Each element of demand leases one batch.
      */
     public Flux<DeliveryBatch> receiveBatches(LeaseOptions options) {
-        return Flux.defer(() -> batches(options).flux(DeliveryBatch.class));
+        return readings.batches(options, reading -> reading.flux(DeliveryBatch.class));
     }
 
     /** As {@link #consume(Function, ConsumeOptions)}, with everything by default. */
@@ -125,7 +117,12 @@ public final class FacetQueue {
      * @return ends only by {@code until}, by cancel, or by an error that trying again does not cure (access denied, for example)
      */
     public Mono<Void> consume(Function<? super Message, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(() -> new Consuming(redis, name, deliveries(options.lease()), options).run(handler));
+        return readings.deliveries(
+                        options.lease(),
+                        reading -> new Consuming(redis, name, reading, options)
+                                .run(handler)
+                                .flux())
+                .then();
     }
 
     /**
@@ -136,7 +133,12 @@ public final class FacetQueue {
      */
     public Mono<Void> consumeBatches(
             Function<? super List<Message>, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(() -> new Consuming(redis, name, batches(options.lease()), options).runBatches(handler));
+        return readings.batches(
+                        options.lease(),
+                        reading -> new Consuming(redis, name, reading, options)
+                                .runBatches(handler)
+                                .flux())
+                .then();
     }
 
     /**
@@ -145,13 +147,17 @@ public final class FacetQueue {
      * @return false: the lease was not held any more
      */
     public Mono<Boolean> acknowledge(Receipt receipt) {
-        return leases.acknowledge(receipt);
+        return partitions
+                .now()
+                .flatMap(now -> receipt.partition() < now.size()
+                        ? now.all().get(receipt.partition()).leases().acknowledge(receipt)
+                        : Mono.just(false));
     }
 
     /** The messages that {@link #pull(int)} would take, left where they are; 1 to {@value LeaseOptions#MAX_BATCH_SIZE}. */
     public Flux<Message> peek(int n) {
         Check.between("n", n, 1, LeaseOptions.MAX_BATCH_SIZE);
-        return insight.peek(n);
+        return overview.peek(n);
     }
 
     /**
@@ -159,7 +165,7 @@ public final class FacetQueue {
      * changes the queue, else each number as of its own moment.
      */
     public Flux<FacetState> facets() {
-        return insight.facets();
+        return overview.facets();
     }
 
     /**
@@ -170,17 +176,17 @@ public final class FacetQueue {
      */
     public Mono<QueueLoad> load(int top) {
         Check.between("top", top, 1, 1_000);
-        return insight.load(top, pulls.dwell());
+        return overview.load(top);
     }
 
     /** How long messages waited that this process was handed out. */
     public DwellTimes dwell() {
-        return pulls.dwell();
+        return partitions.dwell();
     }
 
     /** How many messages wait to be pulled, over all facets; without those in flight or held back. */
     public Mono<Long> length() {
-        return insight.length();
+        return partitions.sum(partition -> partition.insight().length());
     }
 
     /** How it hands out its messages: weights, caps, rates, pauses, order. */
@@ -195,13 +201,16 @@ public final class FacetQueue {
      * @return false: there is none of that id that is still to come
      */
     public Mono<Boolean> cancel(String id) {
-        return redis.run(QueueScripts.CANCEL, List.of(unit.prefix()), Insight.args(id))
-                .map(reply -> reply.number(1) == 1);
+        return partitions
+                .sum(partition -> redis.run(
+                                QueueScripts.CANCEL, List.of(partition.unit().prefix()), Insight.args(id))
+                        .map(reply -> reply.number(1)))
+                .map(cancelled -> cancelled > 0);
     }
 
     /** Messages that were given up, oldest first. They stay until they are redriven or dropped. */
     public Flux<DeadLetter> deadLetters() {
-        return deadLetters.list();
+        return graveyard.list();
     }
 
     /**
@@ -211,17 +220,17 @@ public final class FacetQueue {
      * @return how many of them were still there
      */
     public Mono<Long> redrive(Collection<String> entries) {
-        return deadLetters.treat(DeadLetters.Fate.REDRIVE, entries);
+        return graveyard.treat(DeadLetters.Fate.REDRIVE, entries);
     }
 
     /** As {@link #redrive}, all that are there when it begins; in bounded steps. */
     public Mono<Long> redriveAll() {
-        return deadLetters.treatAll(DeadLetters.Fate.REDRIVE, null);
+        return graveyard.treatAll(DeadLetters.Fate.REDRIVE, null);
     }
 
     /** As {@link #redriveAll()}, those of one facet. */
     public Mono<Long> redriveAll(String facet) {
-        return deadLetters.treatAll(DeadLetters.Fate.REDRIVE, facet);
+        return graveyard.treatAll(DeadLetters.Fate.REDRIVE, facet);
     }
 
     /**
@@ -231,22 +240,22 @@ public final class FacetQueue {
      * @return how many of them were still there
      */
     public Mono<Long> dropDeadLetters(Collection<String> entries) {
-        return deadLetters.treat(DeadLetters.Fate.DROP, entries);
+        return graveyard.treat(DeadLetters.Fate.DROP, entries);
     }
 
     /** Drops all dead letters that are there when it begins, for good; in bounded steps. */
     public Mono<Long> dropAllDeadLetters() {
-        return deadLetters.treatAll(DeadLetters.Fate.DROP, null);
+        return graveyard.treatAll(DeadLetters.Fate.DROP, null);
     }
 
     /** As {@link #dropAllDeadLetters()}, those of one facet. */
     public Mono<Long> dropAllDeadLetters(String facet) {
-        return deadLetters.treatAll(DeadLetters.Fate.DROP, facet);
+        return graveyard.treatAll(DeadLetters.Fate.DROP, facet);
     }
 
     /** Checks that the queue's data are in order, and repairs what is not; in bounded steps. */
     public Mono<DoctorReport> doctor() {
-        return new QueueDoctor(redis, unit).examine();
+        return overview.doctor();
     }
 
     /**
@@ -256,41 +265,22 @@ public final class FacetQueue {
      * @return how many messages were removed
      */
     public Mono<Long> destroy() {
-        return registry.unregister(name).then(Mono.defer(insight::removeAll));
+        return registry.unregister(name)
+                .then(partitions.sum(partition -> partition.insight().removeAll()))
+                .delayUntil(removed -> registry.forget(name));
     }
 
-    Unit unit() {
-        return unit;
+    /** How many partitions it has, registered or not; see {@link QueueOptions.Builder#partitions}. */
+    public Mono<Integer> partitions() {
+        return partitions.now().map(Partitions.Layout::size);
     }
 
-    Pulls pulls() {
-        return pulls;
+    Partitions layout() {
+        return partitions;
     }
 
-    Leases leases() {
-        return leases;
-    }
-
-    private Reading<Delivery> deliveries(LeaseOptions options) {
-        return new Reading<>(
-                redis,
-                List.of(unit),
-                leases,
-                options,
-                options.batchSize(),
-                (n, acknowledge, maintain) -> pulls.each(n, options, acknowledge, maintain),
-                Delivery::giveBack);
-    }
-
-    private Reading<DeliveryBatch> batches(LeaseOptions options) {
-        return new Reading<>(
-                redis,
-                List.of(unit),
-                leases,
-                options,
-                1,
-                (n, acknowledge, maintain) -> pulls.batch(options.batchSize(), options, acknowledge, maintain),
-                DeliveryBatch::giveBack);
+    <T> Mono<Taken<T>> take(int n, PlainPull.From<T> from) {
+        return partitions.now().flatMap(now -> now.plain().pull(n, from));
     }
 
     @Override

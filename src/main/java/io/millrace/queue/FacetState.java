@@ -11,8 +11,10 @@ import java.time.Duration;
  * @param later messages held back until their time
  * @param oldestAge since when its oldest message has been there, whether it waits, is leased or held back
  * @param standing what its waiting messages wait for
+ * @param partition the partition of the queue it is in, from 0
  */
-public record FacetState(String facet, long waiting, long inFlight, long later, Duration oldestAge, Standing standing) {
+public record FacetState(
+        String facet, long waiting, long inFlight, long later, Duration oldestAge, Standing standing, int partition) {
 
     /** What the waiting messages of a facet wait for. */
     public enum Standing {

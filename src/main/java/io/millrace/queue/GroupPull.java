@@ -15,37 +15,31 @@ import reactor.core.publisher.Mono;
  */
 final class GroupPull<T> implements Reading.Pull<T> {
 
-    /** A pull from one of them. */
-    interface From<T> {
-        Mono<Pulled<T>> pull(FacetQueue queue, int n, boolean maintain);
-    }
-
-    private final From<T> from;
-    private final List<Member> members = new ArrayList<>();
+    private final List<Member<T>> members = new ArrayList<>();
     private final int total;
 
     /** A queue and its turn; touched by one pull after another. */
-    private static final class Member {
+    private static final class Member<T> {
 
-        private final FacetQueue queue;
+        private final Reading.Pull<T> queue;
         private final int weight;
         private int credit;
 
-        Member(FacetQueue queue, int weight) {
+        Member(Reading.Pull<T> queue, int weight) {
             this.queue = queue;
             this.weight = weight;
         }
     }
 
     /** What one round has brought. */
-    private static final class Haul<T> {
+    private static final class Round<T> {
 
         private final List<T> items = new ArrayList<>();
-        private final List<Member> exhausted = new ArrayList<>();
+        private final List<Member<T>> exhausted = new ArrayList<>();
         private long waitMs = -1;
         private @Nullable Throwable failure;
 
-        void add(Member member, int asked, Pulled<T> pulled) {
+        void add(Member<T> member, int asked, Pulled<T> pulled) {
             items.addAll(pulled.items());
             if (pulled.items().size() < asked) {
                 exhausted.add(member);
@@ -56,45 +50,61 @@ final class GroupPull<T> implements Reading.Pull<T> {
         }
     }
 
-    GroupPull(Map<FacetQueue, Integer> weights, From<T> from) {
-        this.from = from;
-        weights.forEach((queue, weight) -> members.add(new Member(queue, weight)));
+    /** @param weights of each queue, by how it is pulled from */
+    GroupPull(Map<Reading.Pull<T>, Integer> weights) {
+        weights.forEach((queue, weight) -> members.add(new Member<>(queue, weight)));
         this.total = weights.values().stream().mapToInt(Integer::intValue).sum();
     }
 
     @Override
+    public void nudged(Unit unit) {
+        members.forEach(member -> member.queue.nudged(unit));
+    }
+
+    /** What one queue cannot give does not keep the others' from being handed out; the trouble shows again with the next pull. */
+    @Override
     public Mono<Pulled<T>> pull(int n, List<Receipt> acknowledge, boolean maintain) {
-        return Mono.defer(() -> round(new Haul<>(), n, maintain))
-                .flatMap(haul -> haul.failure != null && haul.items.isEmpty()
-                        ? Mono.error(haul.failure)
-                        : Mono.just(new Pulled<>(haul.items, haul.waitMs, 0)));
+        return round(n, maintain)
+                .flatMap(round -> round.failure != null && round.items.isEmpty()
+                        ? Mono.error(round.failure)
+                        : Mono.just(new Pulled<>(round.items, round.waitMs)));
+    }
+
+    /** As {@link #pull}, for somebody who comes only once: he is told of trouble in any case. */
+    Mono<Taken<T>> take(int n) {
+        return round(n, false).map(round -> new Taken<>(round.items, round.failure));
+    }
+
+    private Mono<Round<T>> round(int n, boolean maintain) {
+        return Mono.defer(() -> fill(new Round<>(), n, maintain));
     }
 
     /** Asks each by its turns; who gave all it was asked for is asked again while something is wanted. */
-    private Mono<Haul<T>> round(Haul<T> haul, int n, boolean maintain) {
-        Map<Member, Integer> quotas = quotas(n - haul.items.size(), haul.exhausted);
+    private Mono<Round<T>> fill(Round<T> round, int n, boolean maintain) {
+        Map<Member<T>, Integer> quotas = quotas(n - round.items.size(), round.exhausted);
         return Flux.fromIterable(quotas.entrySet())
                 .flatMapSequential(
-                        quota -> from.pull(quota.getKey().queue, quota.getValue(), maintain)
-                                .doOnNext(pulled -> haul.add(quota.getKey(), quota.getValue(), pulled))
+                        quota -> quota.getKey()
+                                .queue
+                                .pull(quota.getValue(), List.of(), maintain)
+                                .doOnNext(pulled -> round.add(quota.getKey(), quota.getValue(), pulled))
                                 .onErrorResume(error -> {
-                                    // What the others gave is handed out; the trouble shows again with the next pull.
-                                    haul.failure = error;
-                                    haul.exhausted.add(quota.getKey());
+                                    round.failure = error;
+                                    round.exhausted.add(quota.getKey());
                                     return Mono.empty();
                                 }),
                         1,
                         1)
-                .then(Mono.defer(() -> haul.items.size() < n && haul.exhausted.size() < members.size()
-                        ? round(haul, n, maintain)
-                        : Mono.just(haul)));
+                .then(Mono.defer(() -> round.items.size() < n && round.exhausted.size() < members.size()
+                        ? fill(round, n, maintain)
+                        : Mono.just(round)));
     }
 
-    private Map<Member, Integer> quotas(int n, List<Member> exhausted) {
-        Map<Member, Integer> quotas = new LinkedHashMap<>();
+    private Map<Member<T>, Integer> quotas(int n, List<Member<T>> exhausted) {
+        Map<Member<T>, Integer> quotas = new LinkedHashMap<>();
         for (int i = 0; i < n; i++) {
-            Member best = null;
-            for (Member member : members) {
+            Member<T> best = null;
+            for (Member<T> member : members) {
                 if (!exhausted.contains(member)) {
                     member.credit += member.weight;
                     if (best == null || member.credit > best.credit) {
@@ -111,9 +121,9 @@ final class GroupPull<T> implements Reading.Pull<T> {
         return quotas;
     }
 
-    private int total(List<Member> exhausted) {
+    private int total(List<Member<T>> exhausted) {
         int sum = total;
-        for (Member member : exhausted) {
+        for (Member<T> member : exhausted) {
             sum -= member.weight;
         }
         return sum;

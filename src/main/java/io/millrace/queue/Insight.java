@@ -15,7 +15,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
-/** Looks at one queue, in pages that keep each script short; and removes it, in steps. */
+/** Looks at one partition of a queue, in pages that keep each script short; and removes it, in steps. */
 final class Insight {
 
     static final int FACETS_A_PAGE = 250;
@@ -33,13 +33,21 @@ final class Insight {
         this.unit = unit;
     }
 
-    Flux<Message> peek(int n) {
-        return redis.run(QueueScripts.PEEK, List.of(unit.prefix()), args(n)).flatMapIterable(reply -> {
+    /**
+     * What would be pulled.
+     *
+     * @param active the weights of the facets that may be served now
+     */
+    record Peeked(List<Message> messages, double active) {}
+
+    Mono<Peeked> peek(int n) {
+        return redis.run(QueueScripts.PEEK, List.of(unit.prefix()), args(n)).map(reply -> {
             List<Message> messages = new ArrayList<>();
-            for (int i = 1; i < reply.size(); i++) {
+            int last = reply.size() - 1;
+            for (int i = 1; i < last; i++) {
                 messages.add(Elements.messageOrUnreadable(unit.queue(), reply, i));
             }
-            return messages;
+            return new Peeked(messages, Double.parseDouble(reply.text(last)));
         });
     }
 
@@ -109,6 +117,7 @@ final class Insight {
                     .then(Mono.fromSupplier(() -> {
                         List<FacetLoad> oldest =
                                 starved.stream().sorted(byAge.reversed()).toList();
+                        PartitionLoad partition = new PartitionLoad(unit.partition(), sums[0], sums[1]);
                         return new QueueLoad(
                                 unit.queue(),
                                 sums[0],
@@ -116,7 +125,8 @@ final class Insight {
                                 oldest.isEmpty() ? Duration.ZERO : oldest.get(0).oldestAge(),
                                 noisiest.stream().sorted(byWaiting.reversed()).toList(),
                                 oldest,
-                                dwell);
+                                dwell,
+                                List.of(partition));
                     }));
         });
     }
@@ -201,7 +211,13 @@ final class Insight {
             Counts of = entry.getValue();
             long age = of.oldest == Long.MAX_VALUE ? 0 : Math.max(0, now - of.oldest);
             return new FacetState(
-                    entry.getKey(), of.waiting, of.inFlight, of.later, Duration.ofMillis(age), of.standing);
+                    entry.getKey(),
+                    of.waiting,
+                    of.inFlight,
+                    of.later,
+                    Duration.ofMillis(age),
+                    of.standing,
+                    unit.partition());
         });
     }
 

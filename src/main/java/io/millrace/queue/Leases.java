@@ -168,7 +168,7 @@ final class Leases {
                     return new Outcome.Done<>(
                             entry.isEmpty()
                                     ? Receipt.GONE
-                                    : new Receipt(leases.get(i - 1).profile(), entry));
+                                    : new Receipt(leases.get(i - 1).profile(), entry, unit.partition()));
                 }));
     }
 

@@ -28,7 +28,7 @@ final class OutgoingBatch {
     private final @Nullable List<String>[] duplicates;
     private final Map<Integer, Admitted> admitted = new HashMap<>(0); // of those about whom there is something to say
 
-    /** What goes to one queue: indexes of events. */
+    /** What goes to one queue, or to one partition of it: indexes of events. */
     static final class Part {
 
         private final Unit unit;
@@ -36,8 +36,8 @@ final class OutgoingBatch {
         private int[] events = new int[8];
         private int size;
 
-        private Part(Registry.Route route) {
-            this.unit = route.unit();
+        private Part(Registry.Route route, Unit unit) {
+            this.unit = unit;
             this.admission = route.registration().admission();
         }
 
@@ -102,7 +102,8 @@ final class OutgoingBatch {
                 channels[i] = matching.channel();
                 facets[i] = matching.facet();
                 for (Registry.Route route : matching.routes()) {
-                    parts.computeIfAbsent(route.unit(), unit -> new Part(route)).add(i);
+                    parts.computeIfAbsent(route.unit(events.get(i).environment()), unit -> new Part(route, unit))
+                            .add(i);
                 }
             }
         }

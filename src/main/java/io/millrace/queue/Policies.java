@@ -7,7 +7,7 @@ import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.jspecify.annotations.Nullable;
+import java.util.function.IntFunction;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -15,6 +15,10 @@ import reactor.core.publisher.Mono;
  * How one queue hands out its messages: weights, caps, rates, pauses, order. Kept in Redis and the same for all consumers; a change is
  * in force for the next pull, also for facets that have no messages yet. A queue without any of them pays nothing for them, and is a
  * plain one again some time after the last was taken away.
+ *
+ * <p>In a queue of several partitions what is set for a facet holds in its partition, and what is set for each facet in all of them. A
+ * cap or rate of the whole queue is divided among the partitions: it is never exceeded, and reached only while all of them have
+ * something to do.
  *
  * <p>Everything is cold; repeating a change is harmless.
  */
@@ -27,11 +31,11 @@ public final class Policies {
     public static final double MAX_WEIGHT = 1000;
 
     private final Redis redis;
-    private final Unit unit;
+    private final Partitions partitions;
 
-    Policies(Redis redis, Unit unit) {
+    Policies(Redis redis, Partitions partitions) {
         this.redis = redis;
-        this.unit = unit;
+        this.partitions = partitions;
     }
 
     /**
@@ -56,7 +60,7 @@ public final class Policies {
 
     /** Nothing of the queue is handed out until {@link #resume()}. Leases that are held go on. */
     public Mono<Void> pause() {
-        return set(null, "pause", "1");
+        return setAll("pause", "1");
     }
 
     /** Nothing of the facet is handed out until {@link #resume(String)}. */
@@ -66,7 +70,7 @@ public final class Policies {
 
     /** Ends {@link #pause()}; facets that were paused themselves stay so. */
     public Mono<Void> resume() {
-        return set(null, "pause", "");
+        return setAll("pause", "");
     }
 
     /** Ends {@link #pause(String)}, and a weight of 0. */
@@ -79,35 +83,51 @@ public final class Policies {
         });
     }
 
-    /** At most so many messages of the queue are in flight, over all consumers. {@link Cap#NONE} takes it away. */
+    /**
+     * At most so many messages of the queue are in flight, over all consumers. {@link Cap#NONE} takes it away. Where there are several
+     * partitions each gets its part of it, so it must be one each at least.
+     */
     public Mono<Void> cap(Cap cap) {
         if (cap.elastic()) {
             throw new IllegalArgumentException(
                     "the cap of a whole queue cannot be elastic; there are no others that wait");
         }
-        return tracked(cap.messages() > 0).then(set(null, "cap", cap.stored()));
+        return partitions.now().flatMap(now -> {
+            List<Cap> parts = QueueWide.divided(cap, now.size());
+            return tracked(now.all(), cap.messages() > 0)
+                    .then(set(now, "cap", i -> parts.get(i).stored()));
+        });
     }
 
     /** At most so many messages of each facet are in flight, unless it has a cap of its own. */
     public Mono<Void> capEach(Cap cap) {
-        return tracked(cap.messages() > 0)
-                .then(set(null, "each.cap", cap.stored()))
+        return trackedEverywhere(cap.messages() > 0)
+                .then(setAll("each.cap", cap.stored()))
                 .then(releaseAll());
     }
 
     /** At most so many messages of the facet are in flight; {@link Cap#NONE}: what holds for each. */
     public Mono<Void> cap(String facet, Cap cap) {
-        return tracked(cap.messages() > 0).then(set(facet, "c:" + facet, cap.stored()));
+        return partitions
+                .now()
+                .flatMap(now -> tracked(List.of(now.of(facet)), cap.messages() > 0))
+                .then(set(facet, "c:" + facet, cap.stored()));
     }
 
-    /** So many messages of the queue are handed out in a time, over all consumers. {@link Rate#UNLIMITED} takes it away. */
+    /**
+     * So many messages of the queue are handed out in a time, over all consumers. {@link Rate#UNLIMITED} takes it away. Where there are
+     * several partitions each gets its part of it, so it must be one each at least; and a burst is one each at least.
+     */
     public Mono<Void> rate(Rate rate) {
-        return set(null, "rate", rate.stored());
+        return partitions.now().flatMap(now -> {
+            List<String> parts = QueueWide.divided(rate, now.size());
+            return set(now, "rate", parts::get);
+        });
     }
 
     /** So many messages of each facet are handed out in a time, unless it has a rate of its own. */
     public Mono<Void> rateEach(Rate rate) {
-        return set(null, "each.rate", rate.stored()).then(releaseAll());
+        return setAll("each.rate", rate.stored()).then(releaseAll());
     }
 
     /** So many messages of the facet are handed out in a time; {@link Rate#UNLIMITED}: what holds for each. */
@@ -118,13 +138,15 @@ public final class Policies {
     /** What happens inside a facet while one of its messages is in flight or held back. */
     public Mono<Void> order(Order order) {
         boolean strict = order == Order.STRICT;
-        return tracked(strict).then(set(null, "strict", strict ? "1" : "")).then(releaseAll());
+        return trackedEverywhere(strict)
+                .then(setAll("strict", strict ? "1" : ""))
+                .then(releaseAll());
     }
 
-    /** What facets take fair shares of. */
+    /** What facets take fair shares of. Partitions take turns by messages in any case. */
     public Mono<Void> cost(Cost cost) {
-        return tracked(cost == Cost.TIME)
-                .then(set(null, "cost", cost == Cost.MESSAGES ? "" : cost.name().toLowerCase(Locale.ROOT)));
+        return trackedEverywhere(cost == Cost.TIME)
+                .then(setAll("cost", cost == Cost.MESSAGES ? "" : cost.name().toLowerCase(Locale.ROOT)));
     }
 
     /**
@@ -139,48 +161,69 @@ public final class Policies {
 
     /** All that is set now. */
     public Mono<PolicySettings> show() {
-        return page("0")
-                .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : page(reply.text(1)))
+        return partitions
+                .each(partition -> page(partition, "0")
+                        .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : page(partition, reply.text(1)))
+                        .collectList()
+                        .flux())
                 .collectList()
-                .map(PolicySettings::read);
+                .map(QueueWide::together);
     }
 
-    private Mono<Reply> page(String cursor) {
-        return run("show", cursor);
+    private Mono<Reply> page(Partition partition, String cursor) {
+        return run(partition, "show", cursor);
     }
 
-    private Mono<Void> set(@Nullable String facet, String... pairs) {
-        List<Object> words = new ArrayList<>(List.of("set", facet == null ? "" : facet, facet == null ? "0" : "1"));
+    private Mono<Void> set(String facet, String... pairs) {
+        List<Object> words = new ArrayList<>(List.of("set", facet, "1"));
         words.addAll(List.of(pairs));
-        return run(words.toArray()).then();
-    }
-
-    /** Puts what is in flight on record, page by page, before a policy that needs to know it. */
-    private Mono<Void> tracked(boolean needed) {
-        if (!needed) {
-            return Mono.empty();
-        }
-        return run("track", "", "-")
-                .flatMapIterable(Insight::words)
-                .concatMap(this::track)
+        return partitions
+                .of(facet, partition -> run(partition, words.toArray()))
                 .then();
     }
 
-    private Mono<Void> track(String profile) {
-        return run("track", profile, "-")
-                .expand(reply -> reply.text(1).isEmpty() ? Mono.empty() : run("track", profile, reply.text(1)))
+    private Mono<Void> setAll(String field, String value) {
+        return partitions.now().flatMap(now -> set(now, field, i -> value));
+    }
+
+    private Mono<Void> set(Partitions.Layout now, String field, IntFunction<String> value) {
+        return Flux.fromIterable(now.all())
+                .concatMap(partition -> run(partition, "set", "", "0", field, value.apply(partition.index())))
+                .then();
+    }
+
+    private Mono<Void> trackedEverywhere(boolean needed) {
+        return partitions.now().flatMap(now -> tracked(now.all(), needed));
+    }
+
+    /** Puts what is in flight on record, page by page, before a policy that needs to know it. */
+    private Mono<Void> tracked(List<Partition> where, boolean needed) {
+        return Flux.fromIterable(needed ? where : List.of())
+                .concatMap(partition -> run(partition, "track", "", "-")
+                        .flatMapIterable(Insight::words)
+                        .concatMap(profile -> track(partition, profile)))
+                .then();
+    }
+
+    private Mono<Void> track(Partition partition, String profile) {
+        return run(partition, "track", profile, "-")
+                .expand(reply ->
+                        reply.text(1).isEmpty() ? Mono.empty() : run(partition, "track", profile, reply.text(1)))
                 .then();
     }
 
     private Mono<Void> releaseAll() {
-        return Flux.just("throttled", "parked")
-                .concatMap(where -> run("release", where, "0")
-                        .expand(reply ->
-                                reply.text(1).equals("0") ? Mono.empty() : run("release", where, reply.text(1))))
+        return partitions
+                .each(partition -> Flux.just("throttled", "parked")
+                        .concatMap(where -> run(partition, "release", where, "0")
+                                .expand(reply -> reply.text(1).equals("0")
+                                        ? Mono.empty()
+                                        : run(partition, "release", where, reply.text(1)))))
                 .then();
     }
 
-    private Mono<Reply> run(Object... words) {
-        return Mono.defer(() -> redis.run(QueueScripts.POLICY, List.of(unit.prefix()), Insight.args(words)));
+    private Mono<Reply> run(Partition partition, Object... words) {
+        return Mono.defer(
+                () -> redis.run(QueueScripts.POLICY, List.of(partition.unit().prefix()), Insight.args(words)));
     }
 }

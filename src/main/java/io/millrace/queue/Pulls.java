@@ -7,12 +7,13 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.IntFunction;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
 
-/** Runs {@code queue/pull.lua} for one queue and reads what it answers. */
+/** Runs {@code queue/pull.lua} for one queue, or one partition of it, and reads what it answers. */
 final class Pulls {
 
     private static final Logger log = LoggerFactory.getLogger(Pulls.class);
@@ -30,29 +31,40 @@ final class Pulls {
      * @param items what was taken
      * @param waitMs ms until something that waits is due, -1 if nothing is; only known when fewer were taken than asked for
      * @param acknowledged how many of the leases to acknowledge were still held
+     * @param active the weights of the facets that may be served now; 0 where nobody asked
      */
-    record Pulled<T>(List<T> items, long waitMs, int acknowledged) {}
+    record Pulled<T>(List<T> items, long waitMs, int acknowledged, double active) {
+
+        Pulled(List<T> items, long waitMs) {
+            this(items, waitMs, 0, 0);
+        }
+    }
+
+    private record Answer(Reply reply, double active) {}
 
     private final Redis redis;
     private final Unit unit;
     private final Leases leases;
-    private final DwellRecorder dwell = new DwellRecorder();
+    private final List<byte[]> keys;
+    private final DwellRecorder dwell;
     private final AtomicLong maintained = new AtomicLong(System.nanoTime() - MAINTENANCE_NANOS);
 
-    Pulls(Redis redis, Unit unit, Leases leases) {
+    /**
+     * @param several whether the queue has several partitions: then each answer tells how much there is to be served
+     * @param dwell is told how long messages waited
+     */
+    Pulls(Redis redis, Unit unit, Leases leases, boolean several, DwellRecorder dwell) {
         this.redis = redis;
         this.unit = unit;
         this.leases = leases;
-    }
-
-    /** How long messages waited that were handed out here. */
-    DwellTimes dwell() {
-        return dwell.snapshot();
+        this.keys = several ? List.of(unit.prefix(), unit.part("ring")) : List.of(unit.prefix());
+        this.dwell = dwell;
     }
 
     /** At most once: what is answered is gone from the queue; so is what was no event. */
-    Mono<List<Message>> take(int n) {
-        return run(n, TAKE, LeaseOptions.defaults(), List.of(), false).flatMap(reply -> {
+    Mono<Pulled<Message>> take(int n) {
+        return run(n, TAKE, LeaseOptions.defaults(), List.of(), false).flatMap(answer -> {
+            Reply reply = answer.reply();
             List<Message> messages = new ArrayList<>();
             for (int i = 4; i < reply.size(); i++) {
                 try {
@@ -63,25 +75,47 @@ final class Pulls {
             }
             dwell.handedOut(messages, redis.clock().millis());
             boolean onlyOthers = messages.isEmpty() && reply.size() > 4;
-            boolean more = messages.size() < n && (onlyOthers || reply.number(1) == 0);
-            return more ? rest(messages, n - messages.size()) : Mono.just(messages);
+            Pulled<Message> pulled = new Pulled<>(messages, reply.number(1), 0, answer.active());
+            return onlyOthers ? rest(new Pulled<>(messages, 0), n, this::take) : rest(pulled, n, this::take);
         });
     }
 
-    /** One look was not enough; what is taken already is handed out in any case. */
-    private Mono<List<Message>> rest(List<Message> taken, int n) {
-        return take(n).onErrorResume(error -> taken.isEmpty() ? Mono.error(error) : Mono.just(List.of()))
-                .map(rest -> Stream.concat(taken.stream(), rest.stream()).toList());
+    /** A lease for each of the messages that are there now. */
+    Mono<Pulled<Delivery>> lease(int n, LeaseOptions options) {
+        return each(n, options, List.of(), false).flatMap(pulled -> rest(pulled, n, left -> lease(left, options)));
+    }
+
+    /** One look was not always enough; what is taken already is handed out in any case. */
+    private static <T> Mono<Pulled<T>> rest(Pulled<T> taken, int n, IntFunction<Mono<Pulled<T>>> again) {
+        if (taken.items().size() >= n || taken.waitMs() != 0) {
+            return Mono.just(taken);
+        }
+        return again.apply(n - taken.items().size())
+                .onErrorResume(
+                        error -> taken.items().isEmpty() ? Mono.error(error) : Mono.just(new Pulled<>(List.of(), -1)))
+                .map(rest -> new Pulled<>(
+                        Stream.concat(taken.items().stream(), rest.items().stream())
+                                .toList(),
+                        rest.waitMs(),
+                        0,
+                        rest.active()));
+    }
+
+    /** Looks for what has come due, and tells how much there is to be served. */
+    Mono<Pulled<Message>> look() {
+        return run(0, TAKE, LeaseOptions.defaults(), List.of(), true)
+                .map(answer -> new Pulled<>(List.of(), -1, 0, answer.active()));
     }
 
     /** A lease for each message; leases of the same options are acknowledged along with it. */
     Mono<Pulled<Delivery>> each(int n, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
-        return run(n, EACH, options, acknowledge, maintain).map(reply -> {
+        return run(n, EACH, options, acknowledge, maintain).map(answer -> {
+            Reply reply = answer.reply();
             List<Delivery> deliveries = new ArrayList<>((reply.size() - 4) / 2);
             List<Message> messages = new ArrayList<>((reply.size() - 4) / 2);
             long wait = reply.number(1);
             for (int i = 4; i + 1 < reply.size(); i += 2) {
-                Receipt receipt = new Receipt(options.profile(), reply.text(i));
+                Receipt receipt = new Receipt(options.profile(), reply.text(i), unit.partition());
                 try {
                     Message message = Elements.message(unit.queue(), reply, i + 1);
                     deliveries.add(new Delivery(message, 1, receipt, leases, options));
@@ -92,18 +126,20 @@ final class Pulls {
                 }
             }
             dwell.handedOut(messages, redis.clock().millis());
-            return new Pulled<>(deliveries, wait, (int) reply.number(2));
+            return new Pulled<>(deliveries, wait, (int) reply.number(2), answer.active());
         });
     }
 
     /** One lease for up to n messages. */
     Mono<Pulled<DeliveryBatch>> batch(int n, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
-        return run(n, BATCH, options, acknowledge, maintain).map(reply -> {
+        return run(n, BATCH, options, acknowledge, maintain).map(answer -> {
+            Reply reply = answer.reply();
+            int acknowledged = (int) reply.number(2);
             if (reply.size() == 4) {
-                return new Pulled<DeliveryBatch>(List.of(), reply.number(1), (int) reply.number(2));
+                return new Pulled<DeliveryBatch>(List.of(), reply.number(1), acknowledged, answer.active());
             }
             List<Message> messages = new ArrayList<>(reply.size() - 4);
-            Receipt receipt = new Receipt(options.profile(), reply.text(3));
+            Receipt receipt = new Receipt(options.profile(), reply.text(3), unit.partition());
             for (int i = 4; i < reply.size(); i++) {
                 try {
                     messages.add(Elements.message(unit.queue(), reply, i));
@@ -111,12 +147,12 @@ final class Pulls {
                     // One that cannot be read ends the lease of all: it is buried, the others come again with the next
                     // pull.
                     bury(receipt, e, i - 3);
-                    return new Pulled<DeliveryBatch>(List.of(), 0, (int) reply.number(2));
+                    return new Pulled<DeliveryBatch>(List.of(), 0, acknowledged, answer.active());
                 }
             }
             dwell.handedOut(messages, redis.clock().millis());
-            return new Pulled<>(List.of(new DeliveryBatch(messages, receipt, leases, options)), reply.number(1), (int)
-                    reply.number(2));
+            List<DeliveryBatch> one = List.of(new DeliveryBatch(messages, receipt, leases, options));
+            return new Pulled<>(one, reply.number(1), acknowledged, answer.active());
         });
     }
 
@@ -129,7 +165,7 @@ final class Pulls {
                 receipt, 1, Duration.ZERO, true, true, String.valueOf(error.getMessage()), List.of(place), false));
     }
 
-    private Mono<Reply> run(int n, byte[] mode, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
+    private Mono<Answer> run(int n, byte[] mode, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
         return Mono.defer(() -> {
             List<byte[]> args = new ArrayList<>(5 + acknowledge.size());
             args.add(Leases.bytes(Integer.toString(n)));
@@ -139,8 +175,15 @@ final class Pulls {
             for (Receipt receipt : acknowledge) {
                 args.add(Leases.bytes(receipt.entry()));
             }
-            return redis.run(QueueScripts.PULL, List.of(unit.prefix()), args);
+            return redis.run(QueueScripts.PULL, keys, args).map(this::answer);
         });
+    }
+
+    private Answer answer(Reply reply) {
+        int last = reply.size() - 1;
+        return keys.size() == 1
+                ? new Answer(reply, 0)
+                : new Answer(new Reply(reply.values().subList(0, last)), Double.parseDouble(reply.text(last)));
     }
 
     private boolean maintenanceIsDue() {

@@ -3,7 +3,6 @@ package io.millrace.queue;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -136,7 +135,7 @@ final class QueueDoctor {
                         sums[3] += facet.later();
                     }
                     return new DoctorReport(
-                            unit.queue(), sums[0], sums[1], sums[2], sums[3], dead, new ArrayList<>(findings));
+                            unit.queue(), sums[0], sums[1], sums[2], sums[3], dead, List.copyOf(findings), List.of());
                 });
     }
 

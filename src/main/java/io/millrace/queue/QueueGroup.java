@@ -1,11 +1,10 @@
 package io.millrace.queue;
 
 import io.millrace.redis.Redis;
-import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
@@ -37,47 +36,74 @@ public final class QueueGroup {
                 "+", this.weights.keySet().stream().map(FacetQueue::name).toList());
     }
 
-    /** Takes the next messages for good, as {@link FacetQueue#pull(int)}; ends when there are no more, or it has n. */
+    /**
+     * Takes the next messages for good, as {@link FacetQueue#pull(int)}; ends when there are no more, or it has n. When one of the queues
+     * cannot be read it fails, behind what the others gave.
+     */
     public Flux<Message> pull(int n) {
         Check.between("n", n, 1, Integer.MAX_VALUE);
         return Flux.defer(() -> {
-            GroupPull<Message> pull = new GroupPull<>(
-                    weights,
-                    (queue, count, maintain) ->
-                            queue.pulls().take(count).map(messages -> new Pulls.Pulled<>(messages, -1, 0)));
-            AtomicInteger left = new AtomicInteger(n);
-            return Mono.defer(() -> pull.pull(Math.min(left.get(), LeaseOptions.MAX_BATCH_SIZE), List.of(), false))
-                    .map(Pulls.Pulled::items)
-                    .doOnNext(taken ->
-                            left.set(taken.size() < LeaseOptions.MAX_BATCH_SIZE ? 0 : left.get() - taken.size()))
-                    .repeat(() -> left.get() > 0)
-                    .concatMapIterable(taken -> taken, 1);
+            Map<Reading.Pull<Message>, Integer> pulls = new LinkedHashMap<>();
+            weights.forEach((queue, weight) -> pulls.put(taking(queue), weight));
+            GroupPull<Message> pull = new GroupPull<>(pulls);
+            return Taken.upTo(n, pull::take);
         });
+    }
+
+    private static Reading.Pull<Message> taking(FacetQueue queue) {
+        return (n, acknowledge, maintain) -> queue.take(
+                        n, (partition, some) -> partition.pulls().take(some))
+                .flatMap(taken -> {
+                    Throwable failure = taken.failure();
+                    return failure != null && taken.items().isEmpty()
+                            ? Mono.error(failure)
+                            : Mono.just(new Pulls.Pulled<>(taken.items(), -1));
+                });
     }
 
     /** Messages of all queues as they come, each under a lease; as {@link FacetQueue#receive(LeaseOptions)}. */
     public Flux<Delivery> receive(LeaseOptions options) {
-        return Flux.defer(() -> reading(options).flux(Delivery.class));
+        return read(options, reading -> reading.flux(Delivery.class));
     }
 
     /**
      * Handles messages of all queues as they come, as {@link FacetQueue#consume(Function, ConsumeOptions)}; {@link Message#queue()}
-     * tells where each is from. Acknowledgements have round trips of their own.
+     * tells where each is from. Acknowledgements have round trips of their own. Of queues with several partitions all are read.
      */
     public Mono<Void> consume(Function<? super Message, ? extends Publisher<?>> handler, ConsumeOptions options) {
-        return Mono.defer(() -> new Consuming(redis, name, reading(options.lease()), options).run(handler));
+        return read(
+                        options.lease(),
+                        reading -> new Consuming(redis, name, reading, options)
+                                .run(handler)
+                                .flux())
+                .then();
     }
 
-    private Reading<Delivery> reading(LeaseOptions options) {
-        List<FacetQueue> queues = new ArrayList<>(weights.keySet());
-        return Reading.ofMany(
+    private <R> Flux<R> read(LeaseOptions options, Function<Reading<Delivery>, Flux<R>> use) {
+        List<Partitions> queues =
+                weights.keySet().stream().map(FacetQueue::layout).toList();
+        return Partitions.whileSo(queues, (now, changed) -> use.apply(reading(options, now, changed)));
+    }
+
+    private Reading<Delivery> reading(LeaseOptions options, List<Partitions.Layout> layouts, Mono<Void> changed) {
+        Iterator<Integer> weight = weights.values().iterator();
+        Map<Reading.Pull<Delivery>, Integer> pulls = new LinkedHashMap<>();
+        layouts.forEach(layout -> pulls.put(Readings.each(layout, options), weight.next()));
+        List<Unit> units = layouts.stream()
+                .flatMap(layout -> layout.all().stream())
+                .map(Partition::unit)
+                .toList();
+        Reading<Delivery> reading = new Reading<>(
                 redis,
-                queues.stream().map(FacetQueue::unit).toList(),
-                queues.get(0).leases(),
+                units,
+                receipt -> {
+                    throw new IllegalStateException("which queue a receipt is of, only its delivery knows");
+                },
                 options,
                 options.batchSize(),
-                new GroupPull<>(weights, (queue, n, maintain) -> queue.pulls().each(n, options, List.of(), maintain)),
+                new GroupPull<>(pulls),
                 Delivery::giveBack);
+        return reading.acknowledgingApart().alongside(changed.then(Mono.fromRunnable(reading::stop)));
     }
 
     @Override

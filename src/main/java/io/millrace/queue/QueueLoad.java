@@ -13,6 +13,7 @@ import java.util.List;
  * @param noisiest facets with the most messages waiting, the most first
  * @param mostStarved facets whose first message has waited longest, the longest first
  * @param dwell how long messages waited that this process was handed out
+ * @param partitions what each of its partitions has, in order
  */
 public record QueueLoad(
         String queue,
@@ -21,4 +22,5 @@ public record QueueLoad(
         Duration oldestAge,
         List<FacetLoad> noisiest,
         List<FacetLoad> mostStarved,
-        DwellTimes dwell) {}
+        DwellTimes dwell,
+        List<PartitionLoad> partitions) {}

@@ -49,16 +49,33 @@ public final class Queues {
      * @throws io.millrace.MillraceException in the returned Mono, if the pattern is malformed; nothing is changed then
      */
     public Mono<Void> register(String queue, String pattern) {
-        return registry.register(new Registration(queue, pattern));
+        return register(queue, pattern, QueueOptions.defaults()).then();
     }
 
     /** As {@link #register(String, String)}, with a limit to what each facet may have waiting; it is replaced like the pattern. */
     public Mono<Void> register(String queue, String pattern, Admission admission) {
-        return registry.register(new Registration(queue, pattern, admission));
+        return register(
+                        queue,
+                        pattern,
+                        QueueOptions.builder().admission(admission).build())
+                .then();
     }
 
     /**
-     * From now on nothing goes to this queue any more; what is on it stays, until it is pulled or the queue is destroyed.
+     * As {@link #register(String, String)}, with options; they are replaced like the pattern, all but the number of partitions.
+     *
+     * <p>A queue of P partitions keeps each facet in one of them, by a hash of its name, and each partition in a slot of its own. All
+     * that is said of queues holds for it; {@link FacetQueue} tells what is different.
+     *
+     * @return how it is registered now; fails, and nothing is changed, if the queue has another number of partitions
+     */
+    public Mono<Registration> register(String queue, String pattern, QueueOptions options) {
+        return registry.register(queue, pattern, options);
+    }
+
+    /**
+     * From now on nothing goes to this queue any more; what is on it stays, until it is pulled or the queue is destroyed. So does the
+     * number of its partitions.
      *
      * @return false: it was not registered
      */

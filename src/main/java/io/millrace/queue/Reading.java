@@ -13,6 +13,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
@@ -48,12 +49,15 @@ final class Reading<T> {
     /** Takes up to so many, acknowledges these along with it, and looks for what is due if told to. */
     interface Pull<T> {
         Mono<Pulled<T>> pull(int n, List<Receipt> acknowledge, boolean maintain);
+
+        /** There may be something new at this unit; called from any thread. */
+        default void nudged(Unit unit) {}
     }
 
     private final Redis redis;
     private final List<Unit> units;
-    private final Unit unit;
-    private final Leases leases;
+    private final String queue;
+    private final Function<Receipt, Leases> leases;
     private final LeaseOptions options;
     private final int perPull;
     private final Pull<T> pull;
@@ -67,26 +71,27 @@ final class Reading<T> {
     private boolean due; // something may be due: look for it
     private int troubles;
     private boolean withPulls = true; // whether acknowledgements travel with pulls
+    private Mono<Void> alongside = Mono.never();
     private volatile boolean stopping; // no further round
     private volatile boolean ended; // no pull will come any more that could carry acknowledgements
 
     /**
      * @param units to be woken by
-     * @param leases of the only unit, whose acknowledgements travel with pulls
+     * @param leases those that a receipt is of; their acknowledgements travel with pulls
      * @param perPull how many elements of demand one pull can meet
      * @param giveBack gives an element back that nobody has seen
      */
     Reading(
             Redis redis,
             List<Unit> units,
-            Leases leases,
+            Function<Receipt, Leases> leases,
             LeaseOptions options,
             int perPull,
             Pull<T> pull,
             Consumer<T> giveBack) {
         this.redis = redis;
         this.units = units;
-        this.unit = units.get(0);
+        this.queue = units.get(0).queue();
         this.leases = leases;
         this.options = options;
         this.perPull = perPull;
@@ -95,18 +100,20 @@ final class Reading<T> {
         this.wake = new WakeUp(redis.worker());
     }
 
-    /** One that reads several queues; acknowledgements go by themselves, each to its own queue. */
-    static Reading<Delivery> ofMany(
-            Redis redis,
-            List<Unit> units,
-            Leases leases,
-            LeaseOptions options,
-            int perPull,
-            Pull<Delivery> pull,
-            Consumer<Delivery> giveBack) {
-        Reading<Delivery> reading = new Reading<>(redis, units, leases, options, perPull, pull, giveBack);
-        reading.withPulls = false;
-        return reading;
+    /** Acknowledgements go by themselves, each to its own queue. */
+    Reading<T> acknowledgingApart() {
+        withPulls = false;
+        return this;
+    }
+
+    /** Does this for as long as it reads. What becomes of it does not matter to the reading. */
+    Reading<T> alongside(Mono<Void> other) {
+        alongside = other.onErrorResume(error -> {
+                    log.warn("queue \"{}\" is read without what goes along with it", queue, error);
+                    return Mono.empty();
+                })
+                .then(Mono.never());
+        return this;
     }
 
     /** What is handed out, as much as is asked for. A cancel gives back what was leased and not handed out. */
@@ -123,6 +130,7 @@ final class Reading<T> {
                         })
                         .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
                         .doOnDiscard(type, giveBack)
+                        .takeUntilOther(alongside)
                         .takeUntilOther(redis.closed())
                         .doFinally(end -> {
                             ended = true;
@@ -138,7 +146,8 @@ final class Reading<T> {
 
     private List<PubSub.Attachment> attach() {
         List<PubSub.Attachment> attachments = new ArrayList<>(units.size());
-        units.forEach(unit -> attachments.add(redis.pubSub().attach(unit.wake(), false, this::signalled)));
+        units.forEach(unit ->
+                attachments.add(redis.pubSub().attach(unit.wake(), false, signal -> signalled(unit, signal))));
         return attachments;
     }
 
@@ -164,15 +173,15 @@ final class Reading<T> {
                         sink.next(next);
                     }
                 })
-                .flatMap(receipt ->
-                        Detached.run(leases.acknowledge(receipt), done -> {}).onErrorResume(this::notAcknowledged))
+                .flatMap(receipt -> Detached.run(leases.apply(receipt).acknowledge(receipt), done -> {})
+                        .onErrorResume(this::notAcknowledged))
                 .then();
     }
 
     private Mono<Boolean> notAcknowledged(Throwable error) {
         log.warn(
                 "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
-                unit.queue(),
+                queue,
                 error.getMessage());
         return Mono.empty();
     }
@@ -183,15 +192,21 @@ final class Reading<T> {
         wake.call(); // after the mark, so that a round which begins now does not wait
     }
 
-    private void signalled(PubSub.Signal signal) {
+    private void signalled(Unit unit, PubSub.Signal signal) {
         if (signal instanceof PubSub.Signal.Failed failed) {
             log.warn(
                     "queue \"{}\" cannot be listened to, it is polled only: {}",
-                    unit.queue(),
+                    queue,
                     failed.error().getMessage());
         } else if (!(signal instanceof PubSub.Signal.Gap)) {
+            pull.nudged(unit);
             wake.call();
         }
+    }
+
+    /** Looks for what may be there now. */
+    void wake() {
+        wake.call();
     }
 
     /** One step of the loop: a pull, or a wait. Empty rounds are repeated, until told to stop. */
@@ -261,7 +276,7 @@ final class Reading<T> {
         }
         troubles++;
         if (troubles == 1) {
-            log.warn("queue \"{}\" cannot be read for now, trying again: {}", unit.queue(), error.getMessage());
+            log.warn("queue \"{}\" cannot be read for now, trying again: {}", queue, error.getMessage());
         }
         long ms = Math.min(LONGEST_PAUSE.toMillis(), FIRST_PAUSE.toMillis() << Math.min(troubles, 10));
         long jittered = ms / 2 + ThreadLocalRandom.current().nextLong(ms / 2 + 1);
@@ -278,7 +293,7 @@ final class Reading<T> {
             if (next.profile().equals(options.profile())) {
                 receipts.add(next);
             } else {
-                leases.acknowledgeLater(next); // extended for another time: not one of this pull's profile
+                leases.apply(next).acknowledgeLater(next); // extended for another time: not one of this pull's profile
             }
         }
         return receipts;
@@ -287,7 +302,7 @@ final class Reading<T> {
     /** As {@link #acknowledgeRest}, for somebody who does not wait. */
     void flushAcknowledgements() {
         for (Receipt next = toAcknowledge.poll(); next != null; next = toAcknowledge.poll()) {
-            leases.acknowledgeLater(next);
+            leases.apply(next).acknowledgeLater(next);
         }
     }
 

@@ -4,20 +4,23 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Proof of one lease: which kind it is and which entry. It ends with the lease; a later lease of the same message has another one.
+ * Proof of one lease: which kind it is and which entry of which partition. It ends with the lease; a later lease of the same message
+ * has another one.
  *
  * @param profile lease time and allowed attempts, {@code <ms>.<attempts>}
  * @param entry id of the in-flight entry, {@code <ms>-<n>}
+ * @param partition of the queue, from 0
  */
-public record Receipt(String profile, String entry) {
+public record Receipt(String profile, String entry, int partition) {
 
     /** Of a lease that is not held any more. */
     static final Receipt GONE = new Receipt("", "");
 
-    private static final Pattern FORM = Pattern.compile("(\\d{1,12}\\.\\d{1,9})\\.(\\d{1,15}-\\d{1,15})");
+    private static final Pattern FORM =
+            Pattern.compile("(\\d{1,12}\\.\\d{1,9})\\.(\\d{1,15}-\\d{1,15})(?:\\.([1-9]\\d?))?");
 
     /**
-     * Checks that both parts have their form.
+     * Checks that all parts have their form.
      *
      * @throws IllegalArgumentException if one has not
      */
@@ -26,6 +29,12 @@ public record Receipt(String profile, String entry) {
         if (!gone && !(pair(profile, '.') && pair(entry, '-'))) {
             throw new IllegalArgumentException("\"" + profile + "\" and \"" + entry + "\" are no receipt");
         }
+        Check.between("partition", partition, 0, QueueOptions.MAX_PARTITIONS - 1);
+    }
+
+    /** One of a queue with one partition. */
+    public Receipt(String profile, String entry) {
+        this(profile, entry, 0);
     }
 
     /**
@@ -39,7 +48,8 @@ public record Receipt(String profile, String entry) {
             throw new IllegalArgumentException(
                     "\"" + text + "\" is no receipt; one looks like 30000.20.1790000000000-0");
         }
-        return new Receipt(form.group(1), form.group(2));
+        String partition = form.group(3);
+        return new Receipt(form.group(1), form.group(2), partition == null ? 0 : Integer.parseInt(partition));
     }
 
     /** Two whole numbers and what parts them; by hand, since it is done for every lease. */
@@ -57,9 +67,9 @@ public record Receipt(String profile, String entry) {
         return true;
     }
 
-    /** One word, for other processes. */
+    /** One word, for other processes; the first partition goes without saying. */
     @Override
     public String toString() {
-        return profile + "." + entry;
+        return partition == 0 ? profile + "." + entry : profile + "." + entry + "." + partition;
     }
 }

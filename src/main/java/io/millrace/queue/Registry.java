@@ -9,15 +9,20 @@ import io.millrace.redis.LuaScript;
 import io.millrace.redis.PubSub;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
+import io.millrace.redis.WakeUp;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -42,10 +47,14 @@ final class Registry {
 
     private static final int LONGEST_REMEMBERED = 512;
 
+    /** How often somebody who was told of no change looks all the same. */
+    private static final Duration LOOK = Duration.ofSeconds(10);
+
     private static final Logger log = LoggerFactory.getLogger(Registry.class);
 
-    static final LuaScript<Change> CHANGE =
-            LuaScript.repeatable("registry/change.lua", reply -> reply.status(Change.class));
+    static final LuaScript<Reply> CHANGE = LuaScript.repeatable("registry/change.lua", reply -> reply);
+
+    static final LuaScript<Reply> FORGET = LuaScript.repeatable("registry/forget.lua", reply -> reply);
 
     static final LuaScript<Reply> LOAD = LuaScript.repeatable("registry/load.lua", reply -> reply);
 
@@ -54,11 +63,18 @@ final class Registry {
     private enum Change {
         CHANGED,
         SAME,
-        MISSING
+        MISSING,
+        PARTITIONED
     }
 
     /** A queue and its compiled pattern. */
-    record Route(Registration registration, Pattern pattern, Unit unit) {}
+    record Route(Registration registration, Pattern pattern, List<Unit> units) {
+
+        /** Where a facet's messages go. */
+        Unit unit(String facet) {
+            return units.get(registration.partitionOf(facet));
+        }
+    }
 
     /**
      * What is known of one topic.
@@ -96,12 +112,14 @@ final class Registry {
         private final long loadedNanos;
         private final boolean waiting;
         private final ConcurrentMap<Topic, Matching> remembered = new ConcurrentHashMap<>();
-        private final ConcurrentMap<String, Long> maintained = new ConcurrentHashMap<>();
+        private final Map<String, Integer> partitions;
+        private final ConcurrentMap<Unit, Long> maintained = new ConcurrentHashMap<>();
 
-        Routes(Keys keys, byte[] version, List<Route> all, long loadedNanos) {
+        Routes(Keys keys, byte[] version, List<Route> all, Map<String, Integer> partitions, long loadedNanos) {
             this.keys = keys;
             this.version = version;
             this.all = all;
+            this.partitions = partitions;
             this.loadedNanos = loadedNanos;
             this.waiting = all.stream()
                     .anyMatch(route -> route.registration().admission().overflow() == Admission.Overflow.WAIT);
@@ -120,11 +138,16 @@ final class Registry {
             return all;
         }
 
+        /** How many partitions a queue has, registered or not. */
+        int partitions(String queue) {
+            return partitions.getOrDefault(queue, 1);
+        }
+
         /**
-         * When each queue's deduplication window was last looked after. Kept per version: a queue that was destroyed and registered
+         * When each unit's deduplication window was last looked after. Kept per version: a queue that was destroyed and registered
          * again has a new window.
          */
-        ConcurrentMap<String, Long> maintained() {
+        ConcurrentMap<Unit, Long> maintained() {
             return maintained;
         }
 
@@ -161,16 +184,19 @@ final class Registry {
     private final byte[] queuesKey;
     private final byte[] versionKey;
     private final byte[] limitsKey;
+    private final byte[] partitionsKey;
     private final byte[] channel;
     private @Nullable Mono<Routes> loading; // guarded by this
     private volatile @Nullable Routes routes;
     private volatile PubSub.@Nullable Attachment announcements;
+    private volatile boolean listening;
 
     Registry(Redis redis) {
         this.redis = redis;
         this.queuesKey = redis.keys().single("registry", "queues");
         this.versionKey = redis.keys().single("registry", "version");
         this.limitsKey = redis.keys().single("registry", "limits");
+        this.partitionsKey = redis.keys().single("registry", "partitions");
         this.channel = redis.keys().signalChannel("registry", "changed");
     }
 
@@ -178,16 +204,100 @@ final class Registry {
         return versionKey;
     }
 
-    Mono<Void> register(Registration registration) {
+    /** Answers how it is registered now. */
+    Mono<Registration> register(String queue, String pattern, QueueOptions options) {
         return Mono.defer(() -> {
-            Unit.of(redis.keys(), registration.queue());
-            compile(registration.queue(), registration.pattern());
-            return change(registration.queue(), registration).then();
-        });
+                    Unit unit = Unit.of(redis.keys(), queue, 0);
+                    compile(queue, pattern);
+                    return unitIsFree(unit, options.partitions())
+                            .then(change(
+                                    queue,
+                                    pattern,
+                                    options.admission().stored(),
+                                    Integer.toString(options.partitions())))
+                            .handle((reply, sink) -> {
+                                if (reply.status(Change.class) == Change.PARTITIONED) {
+                                    sink.error(partitioned(queue, reply.text(1), options.partitions()));
+                                }
+                            });
+                })
+                .then(Mono.defer(() -> partitions(queue)))
+                .map(partitions -> new Registration(queue, pattern, options.admission(), partitions));
+    }
+
+    /** What lies in the only partition of a queue that was unregistered, or has policies already, would be out of place. */
+    private Mono<Void> unitIsFree(Unit unit, int partitions) {
+        return partitions <= 1
+                ? Mono.empty()
+                : load().filter(routes -> routes.partitions(unit.queue()) == 1)
+                        .flatMap(routes -> redis.call(
+                                "EXISTS",
+                                Stream.of(
+                                                "ring",
+                                                "fair",
+                                                "parked",
+                                                "throttled",
+                                                "back",
+                                                "later",
+                                                "leases",
+                                                "dead",
+                                                "ids",
+                                                "ids.old",
+                                                "policy")
+                                        .map(unit::part)
+                                        .toArray()))
+                        .flatMap(there -> there.equals(0L)
+                                ? Mono.empty()
+                                : Mono.error(partitioned(unit.queue(), "1", partitions)));
+    }
+
+    private static MillraceException partitioned(String queue, String has, int wanted) {
+        return new MillraceException("queue \"" + queue + "\" has " + has
+                + (has.equals("1") ? " partition" : " partitions")
+                + " and there may be messages in " + (has.equals("1") ? "it" : "them") + "; to give it " + wanted
+                + " drain it, destroy it, and register it again");
     }
 
     Mono<Boolean> unregister(String queue) {
-        return change(queue, null).map(change -> change == Change.CHANGED);
+        return change(queue).map(reply -> reply.status(Change.class) == Change.CHANGED);
+    }
+
+    /** The queue is destroyed; it may have any number of partitions next time. */
+    Mono<Void> forget(String queue) {
+        return Mono.defer(() -> redis.run(
+                                FORGET,
+                                List.of(queuesKey, versionKey, partitionsKey),
+                                List.of(channel, newVersion(), bytes(queue)))
+                        .doOnNext(done -> routes = null))
+                .then();
+    }
+
+    /** How many partitions a queue has. */
+    Mono<Integer> partitions(String queue) {
+        Routes cached = routes;
+        boolean fresh =
+                cached != null && (listening || System.nanoTime() - cached.loadedNanos <= CLUSTER_LAG.toNanos());
+        return cached != null && fresh
+                ? Mono.just(cached.partitions(queue))
+                : reload().map(now -> now.partitions(queue));
+    }
+
+    /** Completes once a queue has another number of partitions than this; never fails. */
+    Mono<Void> changed(String queue, int partitions) {
+        return Mono.defer(() -> {
+            followAnnouncements();
+            WakeUp wake = new WakeUp(redis.worker());
+            return Mono.using(
+                    () -> redis.pubSub().attach(channel, false, signal -> wake.call()),
+                    attached -> wake.await(LOOK)
+                            .then(Mono.defer(() -> partitions(queue)))
+                            .onErrorReturn(partitions)
+                            .repeat()
+                            .filter(now -> now != partitions)
+                            .next()
+                            .then(),
+                    PubSub.Attachment::close);
+        });
     }
 
     /** The routes as they are cached, or as they are in Redis when the cache is empty or too old. */
@@ -232,7 +342,9 @@ final class Registry {
         synchronized (this) {
             loading = null;
         }
-        followAnnouncements();
+        if (redis.isCluster()) {
+            followAnnouncements();
+        }
     }
 
     void close() {
@@ -243,47 +355,61 @@ final class Registry {
     }
 
     private List<byte[]> keys() {
-        return List.of(queuesKey, versionKey, limitsKey);
+        return List.of(queuesKey, versionKey, limitsKey, partitionsKey);
     }
 
-    private Mono<Change> change(String queue, @Nullable Registration registration) {
+    /** @param words pattern, limit and partitions; none to unregister */
+    private Mono<Reply> change(String queue, String... words) {
         return Mono.defer(() -> {
             List<byte[]> args = new ArrayList<>(List.of(channel, newVersion(), bytes(queue)));
-            if (registration != null) {
-                args.add(bytes(registration.pattern()));
-                args.add(bytes(registration.admission().stored()));
+            for (String word : words) {
+                args.add(bytes(word));
             }
             return redis.run(CHANGE, keys(), args).doOnNext(done -> routes = null);
         });
     }
 
     private Routes read(Reply reply) {
+        Map<String, Integer> partitions = new HashMap<>();
+        Reply several = reply.list(2);
+        for (int i = 0; i + 1 < several.size(); i += 2) {
+            partitions.put(several.text(i), (int)
+                    Math.max(1, Math.min(QueueOptions.MAX_PARTITIONS, several.number(i + 1))));
+        }
         List<Route> all = new ArrayList<>();
-        for (int i = 2; i + 2 < reply.size(); i += 3) {
+        for (int i = 3; i + 2 < reply.size(); i += 3) {
             String queue = reply.text(i);
             String pattern = reply.text(i + 1);
             try {
+                int count = partitions.getOrDefault(queue, 1);
                 all.add(new Route(
-                        new Registration(queue, pattern, Admission.read(reply.text(i + 2))),
+                        new Registration(queue, pattern, Admission.read(reply.text(i + 2)), count),
                         compile(queue, pattern),
-                        Unit.of(redis.keys(), queue)));
+                        IntStream.range(0, count)
+                                .mapToObj(partition -> Unit.of(redis.keys(), queue, partition))
+                                .toList()));
             } catch (MillraceException | IllegalArgumentException e) {
                 // Written by something else than us: it must not keep the other queues from their messages.
                 log.warn("the registration of queue \"{}\" is left out: {}", queue, e.getMessage());
             }
         }
         all.sort(Comparator.comparing(route -> route.registration().queue()));
-        return new Routes(redis.keys(), reply.bytes(1), List.copyOf(all), System.nanoTime());
+        return new Routes(redis.keys(), reply.bytes(1), List.copyOf(all), Map.copyOf(partitions), System.nanoTime());
     }
 
     private void followAnnouncements() {
-        if (redis.isCluster() && announcements == null) {
+        if (announcements == null) {
             synchronized (this) {
                 if (announcements == null) {
-                    announcements = redis.pubSub().attach(channel, false, signal -> routes = null);
+                    announcements = redis.pubSub().attach(channel, false, this::announced);
                 }
             }
         }
+    }
+
+    private void announced(PubSub.Signal signal) {
+        listening = !(signal instanceof PubSub.Signal.Gap || signal instanceof PubSub.Signal.Failed);
+        routes = null;
     }
 
     private static Pattern compile(String queue, String pattern) {

@@ -6,23 +6,27 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where a queue is kept: the prefix of its keys, and the channel on which idle readers are woken.
+ * Where a queue, or one of its partitions, is kept: the prefix of its keys, and the channel on which idle readers are woken.
  *
  * @param queue the queue's name
+ * @param partition which of its partitions, from 0
  * @param prefix of all its keys; they share its slot
  * @param wake channel
  */
-record Unit(String queue, byte[] prefix, byte[] wake) {
+record Unit(String queue, int partition, byte[] prefix, byte[] wake) {
 
     private static final String KIND = "queue";
 
-    static Unit of(Keys keys, String queue) {
+    static Unit of(Keys keys, String queue, int partition) {
         if (queue.isEmpty()) {
             throw new IllegalArgumentException("a queue needs a name; it was empty");
         }
-        String prefix = keys.unitText(KIND, queue, 0);
+        String prefix = keys.unitText(KIND, queue, partition);
         return new Unit(
-                queue, prefix.getBytes(StandardCharsets.UTF_8), (prefix + "wake").getBytes(StandardCharsets.UTF_8));
+                queue,
+                partition,
+                prefix.getBytes(StandardCharsets.UTF_8),
+                (prefix + "wake").getBytes(StandardCharsets.UTF_8));
     }
 
     /** A key, such as {@code dead}. */
@@ -33,14 +37,14 @@ record Unit(String queue, byte[] prefix, byte[] wake) {
         return key;
     }
 
-    /** Units are the same when their queue is; the rest follows from it. */
+    /** Units are the same when their queue and partition are; the rest follows from them. */
     @Override
     public boolean equals(@Nullable Object other) {
-        return other instanceof Unit unit && queue.equals(unit.queue);
+        return other instanceof Unit unit && partition == unit.partition && queue.equals(unit.queue);
     }
 
     @Override
     public int hashCode() {
-        return queue.hashCode();
+        return 31 * queue.hashCode() + partition;
     }
 }

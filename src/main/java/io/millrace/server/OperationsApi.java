@@ -9,9 +9,9 @@ import io.millrace.queue.Delivered;
 import io.millrace.queue.FacetQueue;
 import io.millrace.queue.LeaseOptions;
 import io.millrace.queue.LiveSignal;
+import io.millrace.queue.QueueOptions;
 import io.millrace.queue.Queues;
 import io.millrace.queue.Receipt;
-import io.millrace.queue.Registration;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
@@ -134,15 +134,19 @@ final class OperationsApi {
 
     private Mono<Void> register(Exchange exchange) {
         String name = exchange.path("name");
-        return exchange.object("pattern", "limit", "overflow").flatMap(body -> {
+        return exchange.object("pattern", "limit", "overflow", "partitions").flatMap(body -> {
             String pattern = Exchange.text(body, "pattern");
             if (pattern == null) {
                 throw Problem.of(400, "bad_request", "the body must be {\"pattern\": \"...\"}");
             }
-            Registration registration = new Registration(name, pattern, PolicyApi.admission(body));
+            QueueOptions.Builder options = QueueOptions.builder().admission(PolicyApi.admission(body));
+            if (body.containsKey("partitions")) {
+                options.partitions(
+                        Exchange.number("partitions", body.get("partitions"), 1, QueueOptions.MAX_PARTITIONS));
+            }
             return mill.queues()
-                    .register(name, pattern, registration.admission())
-                    .then(Mono.defer(() -> exchange.answer(200, Shapes.registration(registration))));
+                    .register(name, pattern, options.build())
+                    .flatMap(registration -> exchange.answer(200, Shapes.registration(registration)));
         });
     }
 

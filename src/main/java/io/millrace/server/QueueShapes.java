@@ -71,7 +71,7 @@ public final class QueueShapes {
 
     /**
      * {@code queue, facets, waiting, oldestAgeMs, noisiest[{facet, waiting, oldestAgeMs}], mostStarved[…], dwell{count, p50Ms, p99Ms}};
-     * {@code dwell} of what this process was handed out.
+     * {@code dwell} of what this process was handed out; of several partitions also {@code partitions[{partition, facets, waiting}]}.
      */
     public static Map<String, @Nullable Object> load(QueueLoad load) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
@@ -88,6 +88,14 @@ public final class QueueShapes {
         dwell.put("p50Ms", load.dwell().percentile(0.5).toMillis());
         dwell.put("p99Ms", load.dwell().percentile(0.99).toMillis());
         shape.put("dwell", dwell);
+        if (load.partitions().size() > 1) {
+            shape.put(
+                    "partitions",
+                    load.partitions().stream()
+                            .map(one -> Map.of(
+                                    "partition", one.partition(), "facets", one.facets(), "waiting", one.waiting()))
+                            .toList());
+        }
         return shape;
     }
 

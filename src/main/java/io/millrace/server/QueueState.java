@@ -18,8 +18,10 @@ import reactor.core.publisher.Mono;
  * @param pattern what it wants; {@code null} if it is not registered
  * @param facets facets that have messages
  * @param deadLetters messages that were given up
+ * @param partitions how many it has
  */
-public record QueueState(String queue, @Nullable String pattern, List<FacetState> facets, long deadLetters) {
+public record QueueState(
+        String queue, @Nullable String pattern, List<FacetState> facets, long deadLetters, int partitions) {
 
     /** How many queues are looked at side by side. */
     private static final int SIDE_BY_SIDE = 4;
@@ -46,10 +48,18 @@ public record QueueState(String queue, @Nullable String pattern, List<FacetState
 
     private static Mono<QueueState> look(Millrace mill, String name, @Nullable String pattern) {
         FacetQueue queue = mill.queue(name);
-        return Mono.zip(
-                queue.facets().collectList(),
-                queue.deadLetters().count(),
-                (facets, dead) -> new QueueState(name, pattern, facets, dead));
+        return Mono.zip(queue.facets().collectList(), queue.deadLetters().count(), queue.partitions())
+                .map(seen -> new QueueState(name, pattern, seen.getT1(), seen.getT2(), seen.getT3()));
+    }
+
+    /** What it has in one partition; dead letters are not divided. */
+    QueueState partition(int partition) {
+        return new QueueState(
+                queue,
+                pattern,
+                facets.stream().filter(facet -> facet.partition() == partition).toList(),
+                0,
+                1);
     }
 
     /** Messages that can be pulled. */

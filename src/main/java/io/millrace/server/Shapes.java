@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,7 +68,7 @@ public final class Shapes {
         return shape;
     }
 
-    /** {@code queue, pattern[, limit, overflow]}. */
+    /** {@code queue, pattern[, limit, overflow][, partitions]}; one partition is not mentioned. */
     public static Map<String, @Nullable Object> registration(Registration registration) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("queue", registration.queue());
@@ -75,6 +76,9 @@ public final class Shapes {
         if (registration.admission().limit() > 0) {
             shape.put("limit", registration.admission().limit());
             shape.put("overflow", registration.admission().overflow().name().toLowerCase(Locale.ROOT));
+        }
+        if (registration.partitions() > 1) {
+            shape.put("partitions", registration.partitions());
         }
         return shape;
     }
@@ -94,7 +98,7 @@ public final class Shapes {
     }
 
     /** {@code queue, pattern, waiting, inFlight, later, facets[{facet, waiting, inFlight, later, oldestAgeMs, standing}],
-     * deadLetters}. */
+     * deadLetters[, partitions[{partition, facets, waiting, inFlight, later}]]}; of several partitions facets tell theirs. */
     public static Map<String, @Nullable Object> details(QueueState state) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("queue", state.queue());
@@ -102,12 +106,33 @@ public final class Shapes {
         shape.put("waiting", state.waiting());
         shape.put("inFlight", state.inFlight());
         shape.put("later", state.later());
-        shape.put("facets", state.facets().stream().map(Shapes::facet).toList());
+        boolean several = state.partitions() > 1;
+        shape.put(
+                "facets",
+                state.facets().stream().map(facet -> facet(facet, several)).toList());
         shape.put("deadLetters", state.deadLetters());
+        if (several) {
+            shape.put(
+                    "partitions",
+                    IntStream.range(0, state.partitions())
+                            .mapToObj(i -> partition(i, state))
+                            .toList());
+        }
         return shape;
     }
 
-    private static Map<String, @Nullable Object> facet(FacetState facet) {
+    private static Map<String, @Nullable Object> partition(int partition, QueueState queue) {
+        QueueState state = queue.partition(partition);
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("partition", partition);
+        shape.put("facets", state.facets().size());
+        shape.put("waiting", state.waiting());
+        shape.put("inFlight", state.inFlight());
+        shape.put("later", state.later());
+        return shape;
+    }
+
+    private static Map<String, @Nullable Object> facet(FacetState facet, boolean withPartition) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("facet", facet.facet());
         shape.put("waiting", facet.waiting());
@@ -115,6 +140,9 @@ public final class Shapes {
         shape.put("later", facet.later());
         shape.put("oldestAgeMs", facet.oldestAge().toMillis());
         shape.put("standing", facet.standing().name().toLowerCase(Locale.ROOT));
+        if (withPartition) {
+            shape.put("partition", facet.partition());
+        }
         return shape;
     }
 
@@ -126,21 +154,40 @@ public final class Shapes {
         return shape;
     }
 
-    /** {@code queue, healthy, facets, waiting, inFlight, later, deadLetters, findings[{kind, where}]}. */
+    /**
+     * {@code queue, healthy, facets, waiting, inFlight, later, deadLetters, findings[{kind, where}][, partitions[{partition, facets,
+     * waiting, inFlight, later, deadLetters}]]}.
+     */
     public static Map<String, @Nullable Object> report(DoctorReport report) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("queue", report.queue());
         shape.put("healthy", report.healthy());
+        numbers(shape, report);
+        List<Map<String, String>> findings = report.findings().stream()
+                .map(finding -> Map.of("kind", finding.kind().name(), "where", finding.where()))
+                .toList();
+        shape.put("findings", findings);
+        if (!report.partitions().isEmpty()) {
+            shape.put(
+                    "partitions",
+                    IntStream.range(0, report.partitions().size())
+                            .mapToObj(i -> {
+                                Map<String, @Nullable Object> partition = new LinkedHashMap<>();
+                                partition.put("partition", i);
+                                numbers(partition, report.partitions().get(i));
+                                return partition;
+                            })
+                            .toList());
+        }
+        return shape;
+    }
+
+    private static void numbers(Map<String, @Nullable Object> shape, DoctorReport report) {
         shape.put("facets", report.facets());
         shape.put("waiting", report.waiting());
         shape.put("inFlight", report.inFlight());
         shape.put("later", report.later());
         shape.put("deadLetters", report.deadLetters());
-        List<Map<String, String>> findings = report.findings().stream()
-                .map(finding -> Map.of("kind", finding.kind().name(), "where", finding.where()))
-                .toList();
-        shape.put("findings", findings);
-        return shape;
     }
 
     /** {@code check, level, value, meaning[, advice]}. */

@@ -285,8 +285,10 @@ class PoliciesIT {
     void tellsOfThrottled() {
         policies.rate("a", new Rate(1, Duration.ofSeconds(5), 1)).block(SOON);
         AtomicInteger nudges = new AtomicInteger();
-        try (PubSub.Attachment attached =
-                rig.mill.redis().pubSub().attach(rig.queue.unit().wake(), false, signal -> nudges.incrementAndGet())) {
+        try (PubSub.Attachment attached = rig.mill
+                .redis()
+                .pubSub()
+                .attach(Leases.bytes(rig.key("wake")), false, signal -> nudges.incrementAndGet())) {
             assertThat(attached).isNotNull();
             Eventually.await("word of deliveries", SOON, () -> {
                 rig.deliver("b", "warm" + System.nanoTime());
