@@ -14,7 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.stream.LongStream;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
@@ -23,60 +23,52 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Random steps on a queue with policies and on {@link FairModel}, compared after each. {@code -Dmodel.seeds=20} for more,
- * {@code -Dmodel.seed=n} for one.
+ * Random steps on a queue with policies and on a {@link FairModel} for each of its partitions, compared after each. Partitions are pulled
+ * from one at a time: what turns they take is {@link QueueModelIT}'s.
  */
 @RedisTest
 class FairModelIT {
 
-    private static final int STEPS = Integer.getInteger("model.steps", 1_000);
     private static final int ATTEMPTS = 3;
     private static final LeaseOptions LONG =
             LeaseOptions.builder().maxAttempts(ATTEMPTS).build();
     private static final List<String> FACETS =
             List.of("a", "b", "c", "", "a:b", "1:a/", "é\u0000\n\"\\", "ring", "w:a", "😀");
+    private static final List<String> UNRELATED =
+            IntStream.range(0, 12).mapToObj(i -> "unrelated" + i).toList();
     private static final double[] WEIGHTS = {0, 0.25, 0.5, 1, 1, 2, 4}; // sums of their inverses are exact
 
     private QueueRig rig;
     private Policies policies;
     private Random random;
-    private FairModel model;
+    private List<FairModel> models;
     private final Map<Item, Delivery> held = new HashMap<>();
 
-    static Stream<Long> seeds() {
-        Long only = Long.getLong("model.seed");
-        return only != null
-                ? Stream.of(only)
-                : LongStream.rangeClosed(1, Integer.getInteger("model.seeds", 3))
-                        .boxed();
-    }
-
-    @ParameterizedTest(name = "seed {0}")
-    @MethodSource("seeds")
+    @ParameterizedTest(name = "seed {0}, {1} partitions")
+    @MethodSource("io.millrace.queue.ModelRun#runs")
     @Tag("F27")
     @Tag("S5")
     @Timeout(300)
     @DisplayName("F27 a queue with policies does what its model does, step by step")
-    void likeItsModel(long seed, RedisServer server, @Namespace String namespace) {
+    void likeItsModel(long seed, int partitions, RedisServer server, @Namespace String namespace) {
         random = new Random(seed);
-        model = new FairModel(ATTEMPTS);
-        List<String> steps = new ArrayList<>();
-        try (QueueRig own = QueueRig.on(server, namespace)) {
+        models =
+                Stream.generate(() -> new FairModel(ATTEMPTS)).limit(partitions).toList();
+        try (QueueRig own = QueueRig.on(server, namespace, partitions)) {
             rig = own;
             policies = rig.queue.policies();
-            policies.weight("unrelated", 2).block(SOON); // QueueModelIT has the plain queue
-            for (int i = 0; i < STEPS; i++) {
-                steps.add("?");
-                steps.set(i, step());
-                compare();
-            }
-            drain();
-        } catch (RuntimeException | AssertionError e) {
-            throw new AssertionError(
-                    "-Dmodel.seed=" + seed + ", step " + steps.size() + ", the last ones: "
-                            + steps.subList(Math.max(0, steps.size() - 15), steps.size()),
-                    e);
+            UNRELATED.forEach(facet -> policies.weight(facet, 2).block(SOON)); // QueueModelIT has the plain queue
+            assertThat(UNRELATED.stream().map(rig::of).distinct()).hasSize(partitions);
+            ModelRun.of(seed, partitions, this::step, this::compare, this::drain);
         }
+    }
+
+    private FairModel model(String facet) {
+        return models.get(rig.of(facet));
+    }
+
+    private Partition any() {
+        return rig.queue.layout().now().block(SOON).all().get(random.nextInt(models.size()));
     }
 
     private String step() {
@@ -103,7 +95,7 @@ class FairModelIT {
         String facet = anyFacet();
         String id = "m" + random.nextInt(800);
         Delivered delivered = rig.mill.deliver(QueueRig.event(facet, id)).block(SOON);
-        String expected = model.deliver(id, facet);
+        String expected = model(facet).deliver(id, facet);
         String got = !delivered.duplicateIn().isEmpty()
                 ? "duplicate"
                 : !delivered.refusedBy().isEmpty()
@@ -116,17 +108,18 @@ class FairModelIT {
     }
 
     private String pull(int n) {
-        List<String> got = rig.queue
-                .pull(n)
+        Partition from = any();
+        List<String> got = from.pulls().take(n).block(SOON).items().stream()
                 .map(message -> message.id() + "#" + message.attempt())
-                .collectList()
-                .block(SOON);
-        assertThat(got).isEqualTo(shown(model.take(n, false)));
+                .toList();
+        assertThat(got).isEqualTo(shown(models.get(from.index()).take(n, false)));
         return "pull " + n + ": " + got;
     }
 
     private String lease(int n) {
-        List<Delivery> got = rig.lease(n, LONG);
+        Partition from = any();
+        FairModel model = models.get(from.index());
+        List<Delivery> got = from.pulls().lease(n, LONG).block(SOON).items();
         List<Item> expected = model.take(n, true);
         model.counted(expected);
         assertThat(got.stream()
@@ -140,10 +133,13 @@ class FairModelIT {
     }
 
     private String endOne() {
-        if (model.leased.isEmpty()) {
+        List<Item> leased =
+                models.stream().flatMap(each -> each.leased.stream()).toList();
+        if (leased.isEmpty()) {
             return "nothing to end";
         }
-        Item item = model.leased.get(random.nextInt(model.leased.size()));
+        Item item = leased.get(random.nextInt(leased.size()));
+        FairModel model = model(item.facet);
         Delivery one = held.get(item);
         int how = random.nextInt(8);
         if (how == 7) {
@@ -173,18 +169,21 @@ class FairModelIT {
     }
 
     private String delay() {
-        if (!model.delayed.isEmpty() && random.nextInt(3) > 0) {
-            List<String> ids = new ArrayList<>(model.delayed.keySet());
-            String id = ids.get(random.nextInt(ids.size()));
-            if (random.nextBoolean()) {
-                assertThat(rig.queue.cancel(id).block(SOON)).isTrue();
-                model.cancel(id);
-                return "cancel " + id;
+        List<Item> delayed =
+                models.stream().flatMap(each -> each.delayed.values().stream()).toList();
+        if (!delayed.isEmpty() && random.nextInt(3) > 0) {
+            Item item = delayed.get(random.nextInt(delayed.size()));
+            boolean single =
+                    delayed.stream().filter(one -> one.id.equals(item.id)).count() == 1; // facets may share an id
+            if (single && random.nextBoolean()) {
+                assertThat(rig.queue.cancel(item.id).block(SOON)).isTrue();
+                model(item.facet).cancel(item.id);
+                return "cancel " + item.id;
             }
-            rig.raw("ZADD", rig.key("later"), 1, "=" + id);
-            maintain();
-            model.due(id);
-            return "due " + id;
+            rig.raw("ZADD", rig.key(rig.of(item.facet), "later"), 1, "=" + item.id);
+            ModelRun.maintain(rig, LONG);
+            model(item.facet).due(item.id);
+            return "due " + item.id;
         }
         String facet = anyFacet();
         String id = "m" + random.nextInt(800);
@@ -192,17 +191,22 @@ class FairModelIT {
                 .queues()
                 .deliverAfter(QueueRig.event(facet, id), Duration.ofHours(1))
                 .block(SOON);
-        assertThat(delivered.duplicateIn().isEmpty()).isEqualTo(model.delay(id, facet));
+        assertThat(delivered.duplicateIn().isEmpty()).isEqualTo(model(facet).delay(id, facet));
         return "delay " + id + " to " + facet;
     }
 
     private String deadLetter() {
-        if (model.dead.isEmpty()) {
+        List<DeadLetter> letters = rig.deadLetters();
+        if (letters.isEmpty()) {
             return "nothing is dead";
         }
-        int at = random.nextInt(model.dead.size());
-        String entry = rig.deadLetters().get(at).entry();
-        Item item = model.dead.get(at);
+        DeadLetter letter = letters.get(random.nextInt(letters.size()));
+        String entry = letter.entry();
+        FairModel model = model(letter.message().facet());
+        Item item = model.dead.get((int) letters.stream()
+                .takeWhile(before -> !before.entry().equals(entry))
+                .filter(before -> model(before.message().facet()) == model)
+                .count());
         if (random.nextBoolean()) {
             assertThat(rig.queue.redrive(List.of(entry)).block(SOON)).isEqualTo(1);
             model.redrive(item);
@@ -214,11 +218,14 @@ class FairModelIT {
     }
 
     private String limit() {
-        model.limit = random.nextInt(3) == 0 ? 0 : 3 + random.nextInt(5);
-        model.dropOldest = random.nextBoolean();
-        Admission admission = model.limit == 0
-                ? Admission.UNLIMITED
-                : Admission.of(model.limit, model.dropOldest ? Overflow.OLDEST : Overflow.REJECT);
+        int limit = random.nextInt(3) == 0 ? 0 : 3 + random.nextInt(5);
+        boolean dropOldest = random.nextBoolean();
+        models.forEach(model -> {
+            model.limit = limit;
+            model.dropOldest = dropOldest;
+        });
+        Admission admission =
+                limit == 0 ? Admission.UNLIMITED : Admission.of(limit, dropOldest ? Overflow.OLDEST : Overflow.REJECT);
         rig.mill.queues().register("q", ".*", admission).block(SOON);
         return "limit " + admission;
     }
@@ -229,38 +236,45 @@ class FairModelIT {
             case 0, 1 -> {
                 double weight = WEIGHTS[random.nextInt(WEIGHTS.length)];
                 policies.weight(facet, weight).block(SOON);
-                model.weight(facet, weight);
+                model(facet).weight(facet, weight);
                 return "weight " + facet + " " + weight;
             }
             case 2 -> {
                 boolean pause = random.nextInt(3) == 0;
                 (pause ? policies.pause(facet) : policies.resume(facet)).block(SOON);
-                model.pause(facet, pause);
+                model(facet).pause(facet, pause);
                 return "pause " + facet + " " + pause;
             }
             case 3 -> {
-                model.paused = random.nextInt(3) == 0;
-                (model.paused ? policies.pause() : policies.resume()).block(SOON);
-                return "pause " + model.paused;
+                boolean pause = random.nextInt(3) == 0;
+                (pause ? policies.pause() : policies.resume()).block(SOON);
+                models.forEach(model -> model.paused = pause);
+                return "pause " + pause;
             }
             case 4 -> {
                 int cap = random.nextInt(3);
                 policies.cap(facet, cap == 0 ? Cap.NONE : Cap.of(cap)).block(SOON);
-                model.tracked |= cap > 0;
-                model.cap(facet, cap);
+                model(facet).tracked |= cap > 0;
+                model(facet).cap(facet, cap);
                 return "cap " + facet + " " + cap;
             }
             case 5 -> {
-                model.cap = random.nextInt(3) * 6;
-                policies.cap(model.cap == 0 ? Cap.NONE : Cap.of(model.cap)).block(SOON);
-                model.tracked |= model.cap > 0;
-                return "cap " + model.cap;
+                int cap = random.nextInt(3) * 6;
+                policies.cap(cap == 0 ? Cap.NONE : Cap.of(cap)).block(SOON);
+                assertThat(policies.show().block(SOON).cap().messages()).isEqualTo(cap);
+                for (int i = 0; i < models.size(); i++) {
+                    models.get(i).cap = cap / models.size() + (i < cap % models.size() ? 1 : 0);
+                    models.get(i).tracked |= cap > 0;
+                }
+                return "cap " + cap;
             }
             default -> {
                 int cap = random.nextInt(3);
                 policies.capEach(cap == 0 ? Cap.NONE : Cap.of(cap)).block(SOON);
-                model.tracked |= cap > 0;
-                model.capEach(cap);
+                models.forEach(model -> {
+                    model.tracked |= cap > 0;
+                    model.capEach(cap);
+                });
                 return "cap each " + cap;
             }
         }
@@ -271,17 +285,25 @@ class FairModelIT {
         for (FacetState state : rig.facets()) {
             states.add(state.facet() + "=" + state.waiting() + "/" + state.inFlight() + "/" + state.later());
         }
-        assertThat(states).containsExactlyInAnyOrderElementsOf(model.states());
-        assertThat(rig.deadLetters().stream()
-                        .map(letter -> letter.message().id())
-                        .toList())
-                .isEqualTo(model.dead.stream().map(item -> item.id).toList());
+        assertThat(states)
+                .containsExactlyInAnyOrderElementsOf(models.stream()
+                        .flatMap(model -> model.states().stream())
+                        .toList());
+        List<DeadLetter> letters = rig.deadLetters();
+        for (FairModel model : models) {
+            assertThat(letters.stream()
+                            .map(DeadLetter::message)
+                            .filter(message -> model(message.facet()) == model)
+                            .map(Message::id)
+                            .toList())
+                    .isEqualTo(model.dead.stream().map(item -> item.id).toList());
+        }
     }
 
     /** Takes all policies away: everything comes, and the queue is a plain one that leaves nothing behind. */
     private void drain() {
         assertThat(rig.doctor().findings()).isEmpty();
-        policies.weight("unrelated", 1).block(SOON);
+        UNRELATED.forEach(facet -> policies.weight(facet, 1).block(SOON));
         policies.resume()
                 .then(policies.cap(Cap.NONE))
                 .then(policies.capEach(Cap.NONE))
@@ -294,33 +316,16 @@ class FairModelIT {
         }
         List.copyOf(held.values())
                 .forEach(one -> assertThat(one.ack().block(SOON)).isTrue());
-        model.delayed
-                .keySet()
+        models.stream()
+                .flatMap(model -> model.delayed.keySet().stream())
+                .distinct()
                 .forEach(id -> assertThat(rig.queue.cancel(id).block(SOON)).isTrue());
         long waiting = rig.waiting();
         assertThat(rig.queue.pull(1000).count().block(SOON)).isEqualTo(waiting);
         assertThat(rig.pullIds(1)).isEmpty();
         assertThat(policies.show().block(SOON).isPlain()).isTrue();
         assertThat(rig.doctor().findings()).isEmpty();
-        assertThat(rig.keys())
-                .allMatch(key -> key.contains("{registry}")
-                        || key.endsWith(":dead")
-                        || key.contains(":ids")
-                        || key.endsWith(":leases")
-                        || key.contains(":l:")
-                        || key.contains(":extended"));
-    }
-
-    private void maintain() {
-        rig.mill
-                .redis()
-                .run(
-                        QueueScripts.PULL,
-                        List.of(Leases.bytes(rig.key(""))),
-                        Stream.of("0", "each", LONG.profile(), "1")
-                                .map(Leases::bytes)
-                                .toList())
-                .block(SOON);
+        assertThat(rig.keys()).allMatch(key -> ModelRun.mayStay(key) || key.contains(":extended"));
     }
 
     private String anyFacet() {

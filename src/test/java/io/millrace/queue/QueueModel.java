@@ -55,7 +55,6 @@ final class QueueModel {
     final Map<String, List<Item>> leases = new LinkedHashMap<>(); // by any name the caller likes
     final List<Item> later = new ArrayList<>();
     final List<String> dead = new ArrayList<>();
-    boolean registered = true;
     private final Map<String, Facet> facets = new LinkedHashMap<>();
     private final Set<String> ids = new HashSet<>();
     private final int maxAttempts;
@@ -93,6 +92,11 @@ final class QueueModel {
             taken.add(item);
         }
         return taken;
+    }
+
+    /** How many messages can be pulled. */
+    long waiting() {
+        return ring.stream().mapToLong(name -> facet(name).size()).sum();
     }
 
     /** What the next pull would show. */
@@ -153,7 +157,6 @@ final class QueueModel {
         dead.clear();
         facets.clear();
         ids.clear();
-        registered = false;
         return size;
     }
 

@@ -16,7 +16,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
@@ -24,11 +23,10 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Random steps on a queue and on {@link QueueModel}, compared after each. {@code -Dmodel.seeds=20} for more, {@code -Dmodel.seed=n} for one. */
+/** Random steps on a queue and on a {@link QueueModel} for each of its partitions, compared after each. */
 @RedisTest
 class QueueModelIT {
 
-    private static final int STEPS = Integer.getInteger("model.steps", 1_000);
     private static final int ATTEMPTS = 3;
     private static final LeaseOptions LONG =
             LeaseOptions.builder().maxAttempts(ATTEMPTS).build();
@@ -39,44 +37,46 @@ class QueueModelIT {
 
     private QueueRig rig;
     private Random random;
-    private QueueModel model;
+    private List<QueueModel> models;
+    private boolean registered = true;
     private final Map<String, Delivery> single = new HashMap<>(); // by the names of the model's leases
     private final Map<String, DeliveryBatch> batches = new HashMap<>();
     private final List<Receipt> stale = new ArrayList<>();
     private int names;
 
-    static Stream<Long> seeds() {
-        Long only = Long.getLong("model.seed");
-        return only != null
-                ? Stream.of(only)
-                : LongStream.rangeClosed(1, Integer.getInteger("model.seeds", 3))
-                        .boxed();
-    }
-
-    @ParameterizedTest(name = "seed {0}")
-    @MethodSource("seeds")
+    @ParameterizedTest(name = "seed {0}, {1} partitions")
+    @MethodSource("io.millrace.queue.ModelRun#runs")
     @Tag("F27")
     @Tag("S5")
     @Timeout(300)
     @DisplayName("F27 a queue does what its model does, step by step")
-    void likeItsModel(long seed, RedisServer server, @Namespace String namespace) {
+    void likeItsModel(long seed, int partitions, RedisServer server, @Namespace String namespace) {
         random = new Random(seed);
-        model = new QueueModel(ATTEMPTS);
-        List<String> steps = new ArrayList<>();
-        try (QueueRig own = QueueRig.on(server, namespace)) {
+        models = Stream.generate(() -> new QueueModel(ATTEMPTS))
+                .limit(partitions)
+                .toList();
+        try (QueueRig own = QueueRig.on(server, namespace, partitions)) {
             rig = own;
-            for (int i = 0; i < STEPS; i++) {
-                steps.add("?");
-                steps.set(i, step());
-                compare();
-            }
-            drain();
-        } catch (RuntimeException | AssertionError e) {
-            throw new AssertionError(
-                    "-Dmodel.seed=" + seed + ", step " + steps.size() + ", the last ones: "
-                            + steps.subList(Math.max(0, steps.size() - 12), steps.size()),
-                    e);
+            ModelRun.of(seed, partitions, this::step, this::compare, this::drain);
         }
+    }
+
+    private QueueModel model(String facet) {
+        return models.get(rig.of(facet));
+    }
+
+    private long waiting() {
+        return models.stream().mapToLong(QueueModel::waiting).sum();
+    }
+
+    /** What the models hand out where the queue handed out these: each partition in its order; all there was, or as many as wanted. */
+    private List<Item> taken(List<Message> got, int n) {
+        assertThat(got).hasSize((int) Math.min(n, waiting()));
+        List<Item> taken = got.stream()
+                .map(message -> model(message.facet()).take(1).get(0))
+                .toList();
+        assertThat(got.stream().map(QueueModelIT::shown).toList()).isEqualTo(shown(taken));
+        return taken;
     }
 
     private String step() {
@@ -105,44 +105,43 @@ class QueueModelIT {
         String facet = FACETS.get(random.nextInt(FACETS.size()));
         String id = "m" + random.nextInt(600);
         Delivered delivered = rig.mill.deliver(QueueRig.event(facet, id)).block(SOON);
-        assertThat(delivered.queues()).hasSize(model.registered ? 1 : 0);
-        if (model.registered) {
-            assertThat(delivered.duplicateIn().isEmpty()).isEqualTo(model.deliver(id, facet));
+        assertThat(delivered.queues()).hasSize(registered ? 1 : 0);
+        if (registered) {
+            assertThat(delivered.duplicateIn().isEmpty()).isEqualTo(deliverToModel(id, facet));
         }
         return "deliver " + id + " to " + facet;
     }
 
+    private boolean deliverToModel(String id, String facet) {
+        return model(facet).deliver(id, facet);
+    }
+
     private int pull(int n) {
-        List<String> got = rig.queue
-                .pull(n)
-                .map(message -> message.id() + "#" + message.attempt())
-                .collectList()
-                .block(SOON);
-        assertThat(got).isEqualTo(shown(model.take(n)));
+        taken(rig.queue.pull(n).collectList().block(SOON), n);
         return n;
     }
 
     private int lease(int n) {
         awaitNextMillisecond();
         List<Delivery> got = rig.lease(n, LONG);
-        List<Item> expected = model.take(n);
-        assertThat(got.stream().map(one -> shown(one.message())).toList()).isEqualTo(shown(expected));
+        List<Item> expected = taken(got.stream().map(Delivery::message).toList(), n);
         for (int i = 0; i < got.size(); i++) {
             String name = "l" + names++;
             single.put(name, got.get(i));
-            model.leases.put(name, new ArrayList<>(List.of(expected.get(i))));
+            model(expected.get(i).facet).leases.put(name, new ArrayList<>(List.of(expected.get(i))));
         }
         return n;
     }
 
     private String leaseBatch(int n) {
-        List<Item> expected = model.take(n);
-        if (!expected.isEmpty()) {
+        if (waiting() > 0) {
             awaitNextMillisecond();
             DeliveryBatch batch = rig.queue
                     .receiveBatches(LONG.mutate().batchSize(n).build())
                     .take(1)
                     .blockLast(SOON);
+            QueueModel model = model(batch.messages().get(0).facet()); // a lease is of one partition
+            List<Item> expected = model.take(n);
             assertThat(batch.messages().stream().map(QueueModelIT::shown).toList())
                     .isEqualTo(shown(expected));
             String name = "b" + names++;
@@ -153,15 +152,20 @@ class QueueModelIT {
     }
 
     private String endOne() {
-        if (model.leases.isEmpty()) {
+        List<String> held =
+                models.stream().flatMap(model -> model.leases.keySet().stream()).toList();
+        if (held.isEmpty()) {
             return "nothing to end";
         }
-        List<String> held = new ArrayList<>(model.leases.keySet());
         String name = held.get(random.nextInt(held.size()));
-        return (name.startsWith("b") ? endBatch(name) : endSingle(name)) + " " + name;
+        QueueModel model = models.stream()
+                .filter(one -> one.leases.containsKey(name))
+                .findFirst()
+                .orElseThrow();
+        return (name.startsWith("b") ? endBatch(model, name) : endSingle(model, name)) + " " + name;
     }
 
-    private String endSingle(String name) {
+    private String endSingle(QueueModel model, String name) {
         Delivery one = single.get(name);
         int how = random.nextInt(6);
         if (how == 5) {
@@ -191,7 +195,7 @@ class QueueModelIT {
         return List.of("ack", "ack", "nack", "nack later", "release").get(how);
     }
 
-    private String endBatch(String name) {
+    private String endBatch(QueueModel model, String name) {
         DeliveryBatch batch = batches.get(name);
         int how = random.nextInt(5);
         if (how == 4) {
@@ -229,31 +233,33 @@ class QueueModelIT {
     /** Leases for the shortest time and lets that pass. */
     private String expire() {
         awaitNextMillisecond();
-        List<Delivery> got = rig.lease(1 + random.nextInt(4), SHORT);
-        List<Item> items = model.take(got.size());
-        assertThat(got.stream().map(one -> shown(one.message())).toList()).isEqualTo(shown(items));
+        int n = 1 + random.nextInt(4);
+        List<Delivery> got = rig.lease(n, SHORT);
+        List<Item> items = taken(got.stream().map(Delivery::message).toList(), n);
         if (!got.isEmpty()) {
             long last = beginOf(got.get(got.size() - 1).receipt());
             Eventually.await("the end of the lease", SOON, () -> serverMillis() > last + 100);
             got.forEach(one -> stale.add(one.receipt()));
-            maintain();
-            items.forEach(item -> model.giveBack(item, true));
+            ModelRun.maintain(rig, LONG);
+            items.forEach(item -> model(item.facet).giveBack(item, true));
         }
         return "expire " + got.size();
     }
 
     /** The time of one that is held back has come. */
     private String due() {
-        if (model.later.isEmpty()) {
-            return "nothing is held back";
+        for (int i = 0; i < models.size(); i++) {
+            if (!models.get(i).later.isEmpty()) {
+                byte[] member = rig.raw("ZRANGE", rig.key(i, "later"), 0, 0).bytes(0);
+                String text = new String(member, StandardCharsets.UTF_8);
+                String id = text.replaceAll("(?s).*\"id\":\"(m\\d+)\".*", "$1");
+                rig.raw("ZADD", rig.key(i, "later"), 1, member);
+                ModelRun.maintain(rig, LONG);
+                models.get(i).due(id);
+                return "due " + id;
+            }
         }
-        byte[] member = rig.raw("ZRANGE", rig.key("later"), 0, 0).bytes(0);
-        String text = new String(member, StandardCharsets.UTF_8);
-        String id = text.replaceAll("(?s).*\"id\":\"(m\\d+)\".*", "$1");
-        rig.raw("ZADD", rig.key("later"), 1, member);
-        maintain();
-        model.due(id);
-        return "due " + id;
+        return "nothing is held back";
     }
 
     /** Receipts of leases that have ended, however that was, are refused. */
@@ -266,27 +272,64 @@ class QueueModelIT {
     }
 
     private String registration() {
-        if (model.registered && random.nextInt(3) == 0) {
+        if (registered && random.nextInt(3) == 0) {
             single.values().forEach(one -> stale.add(one.receipt()));
             single.clear();
             batches.clear();
-            assertThat(rig.queue.destroy().block(SOON)).isEqualTo(model.destroy());
-            assertThat(rig.keys()).noneMatch(key -> key.startsWith(rig.key("")));
+            assertThat(rig.queue.destroy().block(SOON))
+                    .isEqualTo(models.stream().mapToLong(QueueModel::destroy).sum());
+            registered = false;
+            assertThat(rig.keys())
+                    .noneMatch(key -> key.contains(":queue:{q/") || key.endsWith("{registry}:partitions"));
             return "destroy";
         }
-        if (model.registered) {
+        if (registered) {
             assertThat(rig.mill.queues().unregister("q").block(SOON)).isTrue();
         } else {
-            rig.mill.queues().register("q", ".*").block(SOON);
+            QueueOptions options =
+                    QueueOptions.builder().partitions(rig.partitions).build();
+            assertThat(rig.mill
+                            .queues()
+                            .register("q", ".*", options)
+                            .block(SOON)
+                            .partitions())
+                    .isEqualTo(rig.partitions);
         }
-        model.registered = !model.registered;
-        return "registered: " + model.registered;
+        registered = !registered;
+        return "registered: " + registered;
     }
 
     private void compare() {
+        List<FacetState> seen = rig.facets();
+        List<Message> peeked = rig.queue.peek(40).collectList().block(SOON);
+        assertThat(peeked).hasSize((int) Math.min(40, waiting()));
+        List<DeadLetter> dead = rig.deadLetters();
+        for (int i = 0; i < models.size(); i++) {
+            int partition = i;
+            QueueModel model = models.get(i);
+            compare(
+                    seen.stream()
+                            .filter(state -> state.partition() == partition)
+                            .toList(),
+                    model);
+            List<String> next = peeked.stream()
+                    .filter(message -> rig.of(message.facet()) == partition)
+                    .map(QueueModelIT::shown)
+                    .toList();
+            assertThat(next).isEqualTo(model.peek(next.size()));
+            assertThat(dead.stream()
+                            .map(DeadLetter::message)
+                            .filter(message -> rig.of(message.facet()) == partition)
+                            .map(QueueModelIT::shown)
+                            .toList())
+                    .isEqualTo(model.dead);
+        }
+    }
+
+    private static void compare(List<FacetState> seen, QueueModel model) {
         List<String> states = new ArrayList<>();
         List<String> rest = new ArrayList<>();
-        for (FacetState state : rig.facets()) {
+        for (FacetState state : seen) {
             (state.waiting() > 0 ? states : rest)
                     .add(state.facet() + "=" + state.waiting() + "/" + state.inFlight() + "/" + state.later());
         }
@@ -298,49 +341,24 @@ class QueueModelIT {
         expected = new ArrayList<>(expected.subList(0, model.ring.size()));
         expected.addAll(sorted);
         assertThat(states).isEqualTo(expected);
-        assertThat(rig.queue.peek(40).map(QueueModelIT::shown).collectList().block(SOON))
-                .isEqualTo(model.peek(40));
-        assertThat(rig.queue
-                        .deadLetters()
-                        .map(letter -> shown(letter.message()))
-                        .collectList()
-                        .block(SOON))
-                .isEqualTo(model.dead);
     }
 
     private void drain() {
         assertThat(rig.doctor().findings()).isEmpty();
-        while (!model.leases.isEmpty()) {
+        while (models.stream().anyMatch(model -> !model.leases.isEmpty())) {
             endOne();
         }
-        while (!model.later.isEmpty()) {
+        while (models.stream().anyMatch(model -> !model.later.isEmpty())) {
             due();
         }
         pull(256);
-        while (!model.ring.isEmpty()) {
+        while (waiting() > 0) {
             pull(256);
         }
         compare();
         assertThat(rig.doctor().findings()).isEmpty();
         assertThat(rig.keys())
-                .allMatch(key -> key.contains("{registry}")
-                        || key.endsWith(":dead")
-                        || key.contains(":ids")
-                        || key.endsWith(":leases")
-                        || key.contains(":l:")
-                        || (key.startsWith(rig.key("extended")) && rig.number("PTTL", key) > 0));
-    }
-
-    private void maintain() {
-        rig.mill
-                .redis()
-                .run(
-                        QueueScripts.PULL,
-                        List.of(Leases.bytes(rig.key(""))),
-                        Stream.of("0", "each", LONG.profile(), "1")
-                                .map(Leases::bytes)
-                                .toList())
-                .block(SOON);
+                .allMatch(key -> ModelRun.mayStay(key) || (key.contains(":extended") && rig.number("PTTL", key) > 0));
     }
 
     /** Leases of different kinds in one and the same millisecond have no order between them. */

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 
 /** A Millrace in a namespace of its own with one queue "q" that wants everything, and what tests do with it over and over. */
 final class QueueRig implements AutoCloseable {
@@ -27,10 +28,12 @@ final class QueueRig implements AutoCloseable {
     final Millrace mill;
     final FacetQueue queue;
     final String namespace;
+    final int partitions;
 
-    private QueueRig(Millrace mill, String namespace) {
+    private QueueRig(Millrace mill, String namespace, int partitions) {
         this.mill = mill;
         this.namespace = namespace;
+        this.partitions = partitions;
         this.queue = mill.queue("q");
     }
 
@@ -48,9 +51,23 @@ final class QueueRig implements AutoCloseable {
         return rig;
     }
 
+    /** One whose queue has so many partitions. */
+    static QueueRig on(RedisSettings redis, int partitions) {
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis));
+        mill.queues()
+                .register(
+                        "q", ".*", QueueOptions.builder().partitions(partitions).build())
+                .block(SOON);
+        return new QueueRig(mill, redis.namespace(), partitions);
+    }
+
+    static QueueRig on(RedisServer server, String namespace, int partitions) {
+        return on(RedisSettings.builder(server.uri()).namespace(namespace).build(), partitions);
+    }
+
     /** As above, where the queue is registered already or Redis cannot be reached yet. */
     static QueueRig joining(RedisSettings redis, QueueSettings queues) {
-        return new QueueRig(Millrace.connect(MillraceSettings.of(redis).withQueues(queues)), redis.namespace());
+        return new QueueRig(Millrace.connect(MillraceSettings.of(redis).withQueues(queues)), redis.namespace(), 1);
     }
 
     static Event event(String facet, String id) {
@@ -108,7 +125,25 @@ final class QueueRig implements AutoCloseable {
 
     /** A key of the queue, such as {@code ring}. */
     String key(String part) {
-        return mill.redis().keys().unitText("queue", "q", 0) + part;
+        return key(0, part);
+    }
+
+    String key(int partition, String part) {
+        return mill.redis().keys().unitText("queue", "q", partition) + part;
+    }
+
+    /** The partition of a facet. */
+    int of(String facet) {
+        return Facets.partition(facet, partitions);
+    }
+
+    /** So many facets, all of one partition. */
+    List<String> facetsIn(int partition, int count) {
+        return IntStream.iterate(0, i -> i + 1)
+                .mapToObj(i -> "f" + i)
+                .filter(facet -> of(facet) == partition)
+                .limit(count)
+                .toList();
     }
 
     /** A command past the queue, to look or to harm. */

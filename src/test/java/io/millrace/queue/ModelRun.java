@@ -1,0 +1,69 @@
+package io.millrace.queue;
+
+import static io.millrace.queue.QueueRig.SOON;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.provider.Arguments;
+
+/** Random steps on a queue and on its model, compared after each. {@code -Dmodel.seeds=20} for more, {@code -Dmodel.seed=n} for one. */
+final class ModelRun {
+
+    private static final int STEPS = Integer.getInteger("model.steps", 1_000);
+
+    private ModelRun() {}
+
+    /** Seeds, each with one partition and with four. */
+    static Stream<Arguments> runs() {
+        Long only = Long.getLong("model.seed");
+        LongStream seeds =
+                only != null ? LongStream.of(only) : LongStream.rangeClosed(1, Integer.getInteger("model.seeds", 3));
+        return seeds.boxed().flatMap(seed -> IntStream.of(1, 4).mapToObj(partitions -> Arguments.of(seed, partitions)));
+    }
+
+    /** @param step does one and says what it was */
+    static void of(long seed, int partitions, Supplier<String> step, Runnable compare, Runnable end) {
+        List<String> steps = new ArrayList<>();
+        try {
+            for (int i = 0; i < STEPS; i++) {
+                steps.add("?");
+                steps.set(i, step.get());
+                compare.run();
+            }
+            end.run();
+        } catch (RuntimeException | AssertionError e) {
+            throw new AssertionError(
+                    "-Dmodel.seed=" + seed + ", " + partitions + " partitions, step " + steps.size()
+                            + ", the last ones: " + steps.subList(Math.max(0, steps.size() - 15), steps.size()),
+                    e);
+        }
+    }
+
+    /** Has everything that is due or over looked after. */
+    static void maintain(QueueRig rig, LeaseOptions options) {
+        for (int i = 0; i < rig.partitions; i++) {
+            rig.mill
+                    .redis()
+                    .run(
+                            QueueScripts.PULL,
+                            List.of(Leases.bytes(rig.key(i, ""))),
+                            Stream.of("0", "each", options.profile(), "1")
+                                    .map(Leases::bytes)
+                                    .toList())
+                    .block(SOON);
+        }
+    }
+
+    /** Whether a key may be there of a queue that has nothing but dead letters. */
+    static boolean mayStay(String key) {
+        return key.contains("{registry}")
+                || key.endsWith(":dead")
+                || key.contains(":ids")
+                || key.endsWith(":leases")
+                || key.contains(":l:");
+    }
+}
