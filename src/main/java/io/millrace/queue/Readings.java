@@ -21,7 +21,7 @@ import reactor.core.publisher.Mono;
 final class Readings {
 
     /** How long the number of a lease of a partition is remembered that nobody reads any more. */
-    private static final Duration FENCE_MEMORY = Duration.ofDays(1);
+    private static final Duration FENCE_MEMORY = Duration.ofMinutes(1);
 
     private final Redis redis;
     private final Partitions partitions;

@@ -323,6 +323,13 @@ class FairModelIT {
         long waiting = rig.waiting();
         assertThat(rig.queue.pull(1000).count().block(SOON)).isEqualTo(waiting);
         assertThat(rig.pullIds(1)).isEmpty();
+        rig.queue
+                .layout()
+                .now()
+                .block(SOON)
+                .all()
+                .forEach(one ->
+                        assertThat(one.pulls().take(1).block(SOON).items()).isEmpty());
         assertThat(policies.show().block(SOON).isPlain()).isTrue();
         assertThat(rig.doctor().findings()).isEmpty();
         assertThat(rig.keys()).allMatch(key -> ModelRun.mayStay(key) || key.contains(":extended"));

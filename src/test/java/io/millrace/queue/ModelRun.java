@@ -64,6 +64,7 @@ final class ModelRun {
                 || key.endsWith(":dead")
                 || key.contains(":ids")
                 || key.endsWith(":leases")
-                || key.contains(":l:");
+                || key.contains(":l:")
+                || key.endsWith(":fence");
     }
 }

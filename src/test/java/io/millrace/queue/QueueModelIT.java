@@ -279,8 +279,15 @@ class QueueModelIT {
             assertThat(rig.queue.destroy().block(SOON))
                     .isEqualTo(models.stream().mapToLong(QueueModel::destroy).sum());
             registered = false;
-            assertThat(rig.keys())
-                    .noneMatch(key -> key.contains(":queue:{q/") || key.endsWith("{registry}:partitions"));
+            // A reader that has just been stopped may still be on its way out; the number of its lease is forgotten by
+            // itself.
+            Eventually.await(
+                    "no key",
+                    SOON,
+                    () -> rig.keys().stream()
+                            .noneMatch(key -> key.endsWith("{registry}:partitions")
+                                    || (key.contains(":queue:{q/")
+                                            && !(key.endsWith(":fence") && rig.number("PTTL", key) > 0))));
             return "destroy";
         }
         if (registered) {
@@ -357,8 +364,12 @@ class QueueModelIT {
         }
         compare();
         assertThat(rig.doctor().findings()).isEmpty();
-        assertThat(rig.keys())
-                .allMatch(key -> ModelRun.mayStay(key) || (key.contains(":extended") && rig.number("PTTL", key) > 0));
+        Eventually.await(
+                "no key that must not stay",
+                SOON,
+                () -> rig.keys().stream()
+                        .allMatch(key ->
+                                ModelRun.mayStay(key) || (key.contains(":extended") && rig.number("PTTL", key) > 0)));
     }
 
     /** Leases of different kinds in one and the same millisecond have no order between them. */
