@@ -5,7 +5,9 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -43,21 +45,30 @@ public final class QueueGroup {
     public Flux<Message> pull(int n) {
         Check.between("n", n, 1, Integer.MAX_VALUE);
         return Flux.defer(() -> {
+            AtomicReference<@Nullable Throwable> partly = new AtomicReference<>();
             Map<Reading.Pull<Message>, Integer> pulls = new LinkedHashMap<>();
-            weights.forEach((queue, weight) -> pulls.put(taking(queue), weight));
+            weights.forEach((queue, weight) -> pulls.put(taking(queue, partly), weight));
             GroupPull<Message> pull = new GroupPull<>(pulls);
-            return Taken.upTo(n, pull::take);
+            return Taken.upTo(
+                    n,
+                    most -> pull.take(most)
+                            .map(taken -> taken.failure() == null
+                                    ? new Taken<>(taken.items(), partly.getAndSet(null))
+                                    : taken));
         });
     }
 
-    private static Reading.Pull<Message> taking(FacetQueue queue) {
+    /** @param partly is told of trouble in a queue of which something was taken all the same */
+    private static Reading.Pull<Message> taking(FacetQueue queue, AtomicReference<@Nullable Throwable> partly) {
         return (n, acknowledge, maintain) -> queue.take(
                         n, (partition, some) -> partition.pulls().take(some))
                 .flatMap(taken -> {
                     Throwable failure = taken.failure();
-                    return failure != null && taken.items().isEmpty()
-                            ? Mono.error(failure)
-                            : Mono.just(new Pulls.Pulled<>(taken.items(), -1));
+                    if (failure != null && taken.items().isEmpty()) {
+                        return Mono.error(failure);
+                    }
+                    partly.compareAndSet(null, failure);
+                    return Mono.just(new Pulls.Pulled<>(taken.items(), -1));
                 });
     }
 

@@ -21,7 +21,7 @@ record Taken<T>(List<T> items, @Nullable Throwable failure) {
             AtomicInteger left = new AtomicInteger(n);
             return Mono.defer(() -> take.apply(Math.min(left.get(), LeaseOptions.MAX_BATCH_SIZE)))
                     .doOnNext(taken -> left.set(
-                            taken.items().size() < LeaseOptions.MAX_BATCH_SIZE
+                            taken.failure() != null || taken.items().size() < LeaseOptions.MAX_BATCH_SIZE
                                     ? 0
                                     : left.get() - taken.items().size()))
                     .repeat(() -> left.get() > 0)

@@ -42,7 +42,21 @@ class KillNineIT {
     @DisplayName(
             "F1 P1 P7 consumers are killed with kill -9 50 times in the middle of their work: nothing is lost or stuck")
     void killed(RedisServer server, @Namespace String namespace) {
-        try (QueueRig rig = QueueRig.on(server, namespace)) {
+        killed(server, namespace, 1, KILLS);
+    }
+
+    @Test
+    @Tag("F1")
+    @Tag("P8")
+    @Timeout(180)
+    @DisplayName(
+            "F1 P8 the same with four partitions that the consumers share: nothing of any of them is lost or stuck")
+    void killedInPartitions(RedisServer server, @Namespace String namespace) {
+        killed(server, namespace, 4, KILLS / 4);
+    }
+
+    private void killed(RedisServer server, String namespace, int partitions, int kills) {
+        try (QueueRig rig = QueueRig.on(server, namespace, partitions)) {
             AtomicBoolean enough = new AtomicBoolean();
             AtomicInteger delivered = new AtomicInteger();
             Mono<Void> producer = Flux.interval(Duration.ofMillis(10))
@@ -50,16 +64,16 @@ class KillNineIT {
                     .takeWhile(tick -> !enough.get())
                     .concatMap(tick -> Flux.range(0, 4).concatMap(i -> {
                         String id = "m" + delivered.getAndIncrement();
-                        checker.attempted(event("f" + id.hashCode() % 5, id));
+                        checker.attempted(event("f" + id.hashCode() % 9, id));
                         return rig.mill
-                                .deliver(event("f" + id.hashCode() % 5, id))
+                                .deliver(event("f" + id.hashCode() % 9, id))
                                 .doOnNext(done -> checker.acknowledged(id));
                     }))
                     .then();
             Disposable producing = producer.subscribe();
             int crashes = 0;
             List<JvmChild> children = new ArrayList<>();
-            while (crashes < KILLS) { // three at a time: most of the time goes into starting them
+            while (crashes < kills) { // three at a time: most of the time goes into starting them
                 while (children.size() < 3) {
                     children.add(child(server, namespace, LEASE_MS, true, 1));
                 }
