@@ -89,16 +89,15 @@ public final class R2dbcChangeCallbacks implements BeforeSaveCallback<Object>, A
         Change change = stream.change(entity, ids.required(entity));
         return ReactiveCommit.transaction()
                 .flatMap(transaction -> transaction.isPresent()
-                        ? noteWithin(Told.in(transaction.get()), stream, change)
+                        ? noteWithin(Told.in(transaction.get()).changes, stream, change)
                         : stream.producer().queueOrLeave(List.of(change)))
                 .thenReturn(entity);
     }
 
-    private static Mono<Void> noteWithin(Told told, EntityStream stream, Change change) {
-        if (told.has(stream.producer(), change)) {
-            return Mono.empty();
-        }
-        return stream.producer().delay(change).then(Mono.fromRunnable(() -> told.add(stream.producer(), change)));
+    private static Mono<Void> noteWithin(Gathered written, EntityStream stream, Change change) {
+        return written.has(stream.producer(), change)
+                ? Mono.empty()
+                : stream.producer().delay(change).then(Mono.fromRunnable(() -> written.add(stream.producer(), change)));
     }
 
     /** The ids of entities. */

@@ -3,16 +3,12 @@ package io.millrace.spring;
 import io.millrace.stream.AfterCommit;
 import io.millrace.stream.Change;
 import io.millrace.stream.StreamProducer;
-import java.nio.ByteBuffer;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import org.springframework.core.Ordered;
 import org.springframework.transaction.NoTransactionException;
 import org.springframework.transaction.reactive.TransactionSynchronization;
 import org.springframework.transaction.reactive.TransactionSynchronizationManager;
-import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /**
@@ -34,7 +30,7 @@ public final class ReactiveCommit implements AfterCommit {
                 return AT_ONCE.queue(producer, changes);
             }
             Told told = Told.in(found.get());
-            changes.forEach(change -> told.add(producer, change));
+            changes.forEach(change -> told.changes.add(producer, change));
             return Mono.empty();
         });
     }
@@ -51,7 +47,7 @@ public final class ReactiveCommit implements AfterCommit {
     /** What a transaction will tell. */
     static final class Told implements TransactionSynchronization, Ordered {
 
-        private final Map<StreamProducer, Map<ByteBuffer, Change>> changes = new LinkedHashMap<>();
+        final Gathered changes = new Gathered();
 
         private Told() {}
 
@@ -67,26 +63,9 @@ public final class ReactiveCommit implements AfterCommit {
             return told;
         }
 
-        synchronized boolean has(StreamProducer producer, Change change) {
-            return changes.getOrDefault(producer, Map.of()).containsKey(ByteBuffer.wrap(change.payload()));
-        }
-
-        synchronized void add(StreamProducer producer, Change change) {
-            changes.computeIfAbsent(producer, any -> new LinkedHashMap<>())
-                    .put(ByteBuffer.wrap(change.payload()), change);
-        }
-
-        private synchronized Map<StreamProducer, List<Change>> all() {
-            Map<StreamProducer, List<Change>> all = new LinkedHashMap<>();
-            changes.forEach((producer, some) -> all.put(producer, List.copyOf(some.values())));
-            return all;
-        }
-
         @Override
         public Mono<Void> afterCommit() {
-            return Flux.fromIterable(all().entrySet())
-                    .flatMap(each -> each.getKey().queueOrLeave(each.getValue()))
-                    .then();
+            return changes.queue();
         }
 
         @Override

@@ -115,7 +115,7 @@ class KillNineHooksIT {
         while (!window(seller).equals(aimedAt) && System.nanoTime() - deadline < 0) {
             LockSupport.parkNanos(50_000);
         }
-        LockSupport.parkNanos(random.nextInt(5_000_000));
+        LockSupport.parkNanos(random.nextInt(4_000_000));
         seller.kill9();
         assertThat(WINDOWS).as(seller.lines().toString()).contains(window(seller));
         kills.merge(window(seller), 1, Integer::sum);

@@ -24,7 +24,7 @@ import reactor.core.publisher.Mono;
 final class KilledSeller {
 
     private static final int PRODUCTS = 8;
-    private static final int LINGER_MS = 7;
+    private static final int LINGER_MS = 9;
 
     private final Shop shop;
     private final String prefix;
