@@ -97,10 +97,15 @@ class ArchitectureTest {
             "io.millrace.lock.Lock",
             // The outermost start of a long-lived component; run() is the same for those who own its subscription.
             "io.millrace.drain.Drain",
-            // The one place where a thread waits: JDBC blocks it anyway, and a commit must not come before its repair
+            // The one place where a thread that works waits: JDBC blocks it anyway, and a commit must not come before
+            // its repair
             // notes.
             // What follows the commit is nobody's to wait for.
             "io.millrace.spring.HibernateChanges",
+            // An application context that closes waits for the end of its beans.
+            "io.millrace.spring.MillraceFactory",
+            // The outermost start of a long-lived component, disposed of by stop().
+            "io.millrace.spring.StreamUpkeep",
             // close() of AutoCloseable: shutdown() is the same for those who want to wait.
             "io.millrace.Millrace");
 

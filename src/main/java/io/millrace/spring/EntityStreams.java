@@ -2,8 +2,10 @@ package io.millrace.spring;
 
 import io.millrace.stream.Streams;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,9 +22,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class EntityStreams {
 
+    private final Streams all;
     private final Map<Class<?>, EntityStream> streams;
 
     private EntityStreams(Builder builder) {
+        this.all = builder.all;
         this.streams = Map.copyOf(builder.streams);
     }
 
@@ -41,6 +45,14 @@ public final class EntityStreams {
             }
         }
         return null;
+    }
+
+    Streams streams() {
+        return all;
+    }
+
+    Set<String> names() {
+        return streams.values().stream().map(EntityStream::name).collect(Collectors.toSet());
     }
 
     /** Collects entities. */

@@ -27,8 +27,8 @@ import reactor.core.publisher.Mono;
  *
  * <p>What a transaction writes is gathered as it is flushed. Right before the commit the repair notes of all of it are taken in one call,
  * <b>for which the committing thread waits</b>: JDBC blocks it anyway, and there is no other way to have a note before a commit. It is the
- * only place in Millrace's library where a thread waits, for the time given at the most; if the notes are not there then, the transaction
- * is rolled back. After the commit the changes are queued, for which nobody waits: if the process ends before that is done, their notes
+ * only place of this library where a thread that works has to wait, for the time given at the most; if the notes are not there then, the
+ * transaction is rolled back. After the commit the changes are queued, for which nobody waits: if the process ends before that is done, their notes
  * bring those records back. After a rollback nothing is queued.
  *
  * <p>What is written by JPQL, criteria or SQL is not seen: say what it changes with {@code capture.around}, around the whole transaction.

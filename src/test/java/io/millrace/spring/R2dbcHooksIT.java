@@ -24,7 +24,6 @@ import org.springframework.dao.DataAccessException;
 import org.springframework.data.r2dbc.repository.support.R2dbcRepositoryFactory;
 import org.springframework.data.relational.core.query.Query;
 import org.springframework.data.relational.core.query.Update;
-import org.springframework.data.repository.reactive.ReactiveCrudRepository;
 import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.reactive.TransactionalOperator;
 import org.springframework.transaction.support.DefaultTransactionDefinition;
@@ -34,8 +33,6 @@ import reactor.core.publisher.Mono;
 /** What Spring Data R2DBC writes reaches its stream: notes within the save, changes after the commit, nothing after a rollback. */
 @RedisTest
 class R2dbcHooksIT {
-
-    interface Products extends ReactiveCrudRepository<Product, String> {}
 
     private static final Product A = Product.fresh("a", "anvil", 1);
     private static final Product B = Product.fresh("b", "bell", 2);
