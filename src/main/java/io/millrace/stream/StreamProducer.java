@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Supplier;
 import java.util.zip.CRC32;
 import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
@@ -87,20 +88,44 @@ public final class StreamProducer {
      * @return what the work gives, after the changes were queued
      */
     public <T> Mono<T> bulk(Iterable<?> records, Mono<T> work) {
-        return Mono.usingWhen(
-                Mono.fromSupplier(() -> changes(records))
-                        .flatMap(all -> delayAll(all).thenReturn(all)),
-                all -> work,
-                this::queueOrLeave,
-                (all, error) -> queueOrLeave(all),
-                this::queueOrLeave);
+        return bulk(() -> changes(records), work, AfterCommit.AT_ONCE);
     }
 
-    private Mono<Void> queueOrLeave(List<Change> changes) {
-        return queueAll(changes).then().onErrorResume(error -> {
+    <T> Mono<T> bulk(Supplier<List<Change>> records, Mono<T> work, AfterCommit commit) {
+        return Mono.usingWhen(
+                noted(records),
+                all -> work,
+                all -> tell(all, commit),
+                (all, error) -> tell(all, commit),
+                all -> tell(all, commit));
+    }
+
+    <T> Flux<T> bulk(Supplier<List<Change>> records, Flux<T> work, AfterCommit commit) {
+        return Flux.usingWhen(
+                noted(records),
+                all -> work,
+                all -> tell(all, commit),
+                (all, error) -> tell(all, commit),
+                all -> tell(all, commit));
+    }
+
+    private Mono<List<Change>> noted(Supplier<List<Change>> records) {
+        return Mono.fromSupplier(records).flatMap(all -> delayAll(all).thenReturn(all));
+    }
+
+    private Mono<Void> tell(List<Change> changes, AfterCommit commit) {
+        return changes.isEmpty() ? Mono.empty() : commit.queue(this, changes);
+    }
+
+    /**
+     * As {@link #queueAll}, for records whose repair notes are taken: what fails is logged and not told, the notes will bring those
+     * records back.
+     */
+    public Mono<Void> queueOrLeave(List<?> records) {
+        return queueAll(records).then().onErrorResume(error -> {
             log.warn(
                     "{} changes of stream \"{}\" were not queued, their repair notes bring them when they are due: {}",
-                    changes.size(),
+                    records.size(),
                     stream,
                     error.getMessage());
             return Mono.empty();

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
@@ -67,6 +68,20 @@ public final class Streams {
                 shards(stream).stream()
                         .map(keys -> new Outlet(keys, announce(stream), runner, StreamProducer.ID_WINDOW))
                         .toList());
+    }
+
+    /** Tells a stream what some work writes: records are ids, payloads or {@link Change changes}. */
+    public ChangeCapture<Object> capture(String stream) {
+        return capture(stream, record -> record);
+    }
+
+    /**
+     * As {@link #capture(String)}, for records of one kind.
+     *
+     * @param change of a record: its id, a payload or a {@link Change}
+     */
+    public <R> ChangeCapture<R> capture(String stream, Function<? super R, ?> change) {
+        return new ChangeCapture<>(producer(stream), change, AfterCommit.AT_ONCE);
     }
 
     /** Reads a stream under a name. */
