@@ -15,9 +15,6 @@ import reactor.core.publisher.Mono;
  */
 final class Layout {
 
-    /** Each shard that is read takes a connection of its own. */
-    static final int MAX_SHARDS = 256;
-
     private final Redis redis;
     private final String stream;
     private final @Nullable StreamKeys ruby;
@@ -57,7 +54,7 @@ final class Layout {
         if (ruby != null) {
             return Mono.error(new IllegalArgumentException("with keys of the Ruby library a stream has one shard"));
         }
-        return record(Check.between("shards", shards, 1, MAX_SHARDS)).map(reply -> {
+        return record(Check.between("shards", shards, 1, Streams.MAX_SHARDS)).map(reply -> {
             if (reply.other()) {
                 throw new MillraceException("stream \"" + stream + "\" has " + many(reply.shards()) + ", not " + shards
                         + ": the number is chosen when a stream is created and never changes;"

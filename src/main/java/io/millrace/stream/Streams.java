@@ -14,6 +14,9 @@ import reactor.core.publisher.Mono;
 /** The change streams of a namespace. Nothing is stored before something is produced or a consumer is registered. Thread safe. */
 public final class Streams {
 
+    /** {@value}: each shard that is read takes a connection of its own. */
+    public static final int MAX_SHARDS = 256;
+
     private final Redis redis;
     private final @Nullable String rubyNamespace;
     private final Map<String, StreamProducer> producers = new ConcurrentHashMap<>();
@@ -79,7 +82,7 @@ public final class Streams {
      * @return false: it is there already, with as many; fails with {@link io.millrace.MillraceException} when it has another number
      */
     public Mono<Boolean> create(String stream, int shards) {
-        Check.between("shards", shards, 1, Layout.MAX_SHARDS);
+        Check.between("shards", shards, 1, MAX_SHARDS);
         return layout(stream).create(shards);
     }
 
