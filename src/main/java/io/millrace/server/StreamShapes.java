@@ -1,6 +1,7 @@
 package io.millrace.server;
 
 import io.millrace.MalformedEventException;
+import io.millrace.stream.ConsumerMember;
 import io.millrace.stream.DeadLetter;
 import io.millrace.stream.EntryId;
 import io.millrace.stream.StreamEntry;
@@ -39,11 +40,23 @@ public final class StreamShapes {
         return shape;
     }
 
-    /** {@code stream, shard, length, first, last, trimmed, notes, oldestNoteMs, consumers}. */
+    /** {@code stream, consumer, member, shards, leavesMs}. */
+    public static Map<String, @Nullable Object> member(String stream, String consumer, ConsumerMember member) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("stream", stream);
+        shape.put("consumer", consumer);
+        shape.put("member", member.member());
+        shape.put("shards", member.shards());
+        shape.put("leavesMs", member.leaves().toMillis());
+        return shape;
+    }
+
+    /** {@code stream, shard, shards, length, first, last, trimmed, notes, oldestNoteMs, consumers}. */
     public static Map<String, @Nullable Object> state(StreamState state) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("stream", state.stream());
         shape.put("shard", state.shard());
+        shape.put("shards", state.shards());
         shape.put("length", state.length());
         shape.put("first", text(state.first()));
         shape.put("last", state.last().toString());

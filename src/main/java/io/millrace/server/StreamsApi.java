@@ -1,9 +1,11 @@
 package io.millrace.server;
 
 import io.millrace.Millrace;
+import io.millrace.MillraceException;
 import io.millrace.stream.ChangeStream;
 import io.millrace.stream.EntryId;
 import io.millrace.stream.StreamConsumer;
+import io.millrace.stream.Streams;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -29,11 +31,13 @@ final class StreamsApi {
     void addTo(Router router) {
         router.route("GET", "/api/streams", Router.Kind.GUARDED, this::list)
                 .route("GET", STREAM, Router.Kind.GUARDED, this::show)
+                .route("PUT", STREAM, Router.Kind.GUARDED, this::create)
                 .route("GET", STREAM + "/entries", Router.Kind.GUARDED, this::entries)
                 .route("POST", STREAM + "/entries", Router.Kind.GUARDED, this::produce)
                 .route("POST", STREAM + "/trim", Router.Kind.GUARDED, this::trim)
                 .route("PUT", CONSUMER, Router.Kind.GUARDED, this::register)
                 .route("DELETE", CONSUMER, Router.Kind.GUARDED, this::unregister)
+                .route("GET", CONSUMER + "/members", Router.Kind.GUARDED, this::members)
                 .route("POST", CONSUMER + "/seek", Router.Kind.GUARDED, this::seek)
                 .route("POST", CONSUMER + "/pause", Router.Kind.GUARDED, exchange -> pause(exchange, true))
                 .route("POST", CONSUMER + "/resume", Router.Kind.GUARDED, exchange -> pause(exchange, false))
@@ -57,6 +61,30 @@ final class StreamsApi {
                 .map(StreamShapes::state)
                 .collectList()
                 .flatMap(states -> exchange.answer(200, Map.of("shards", states)));
+    }
+
+    private Mono<Void> create(Exchange exchange) {
+        return exchange.object("shards").flatMap(body -> {
+            if (!(body.get("shards") instanceof Integer shards) || shards < 1 || shards > Streams.MAX_SHARDS) {
+                throw Problem.of(400, "bad_request", "the body must be {\"shards\": 1 to " + Streams.MAX_SHARDS + "}");
+            }
+            String name = exchange.path("name");
+            return mill.streams()
+                    .create(name, shards)
+                    .onErrorMap(
+                            error -> error instanceof MillraceException failure && !failure.retryable(),
+                            error -> Problem.of(409, "other_shards", String.valueOf(error.getMessage())))
+                    .flatMap(created -> exchange.answer(200, Map.of("shards", shards, "created", created)));
+        });
+    }
+
+    private Mono<Void> members(Exchange exchange) {
+        String consumer = exchange.path("consumer");
+        return stream(exchange)
+                .members(consumer)
+                .map(member -> StreamShapes.member(exchange.path("name"), consumer, member))
+                .collectList()
+                .flatMap(members -> exchange.answer(200, Map.of("members", members)));
     }
 
     private Mono<Void> entries(Exchange exchange) {

@@ -6,7 +6,10 @@ import io.millrace.stream.StreamState.ConsumerState;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -20,18 +23,16 @@ public final class ChangeStream {
     private static final int PAGE = 1_000;
 
     private final Redis redis;
-    private final String name;
-    private final List<StreamKeys> shards;
+    private final Layout layout;
 
-    ChangeStream(Redis redis, String name, List<StreamKeys> shards) {
+    ChangeStream(Redis redis, Layout layout) {
         this.redis = redis;
-        this.name = name;
-        this.shards = shards;
+        this.layout = layout;
     }
 
     /** The stream's name. */
     public String name() {
-        return name;
+        return layout.stream();
     }
 
     /**
@@ -39,13 +40,42 @@ public final class ChangeStream {
      * itself is wrong once something was removed.
      */
     public Flux<StreamState> state() {
-        return Flux.fromIterable(shards).concatMap(this::state);
+        return layout.shards()
+                .flatMapMany(shards -> Flux.fromIterable(shards).concatMap(keys -> state(keys, shards.size())));
+    }
+
+    /**
+     * Who reads this stream as a consumer, and which shards are whose, by member. With one shard there is no such plan, and nobody here:
+     * one instance is active, the others wait.
+     */
+    public Flux<ConsumerMember> members(String consumer) {
+        return shards().next()
+                .flatMap(first ->
+                        redis.run(StreamScripts.MEMBERS, List.of(first.unitKey()), List.of(StreamKeys.bytes(consumer))))
+                .flatMapIterable(ChangeStream::members);
+    }
+
+    private static List<ConsumerMember> members(Reply reply) {
+        Map<String, List<Integer>> shards = new HashMap<>();
+        for (int i = 0; i < reply.list(3).size(); i += 2) {
+            shards.computeIfAbsent(reply.list(3).text(i + 1), member -> new ArrayList<>())
+                    .add((int) reply.list(3).number(i));
+        }
+        List<ConsumerMember> members = new ArrayList<>();
+        for (int i = 0; i < reply.list(2).size(); i += 2) {
+            String member = reply.list(2).text(i);
+            List<Integer> own =
+                    shards.getOrDefault(member, List.of()).stream().sorted().toList();
+            members.add(new ConsumerMember(
+                    member, own, Duration.ofMillis(reply.list(2).number(i + 1) - reply.number(1))));
+        }
+        members.sort(Comparator.comparing(ConsumerMember::member));
+        return members;
     }
 
     /** How many entries there are. */
     public Mono<Long> size() {
-        return Flux.fromIterable(shards)
-                .concatMap(keys -> Calls.call(redis, "XLEN", (Object) keys.logKey()))
+        return shards().concatMap(keys -> Calls.call(redis, "XLEN", (Object) keys.logKey()))
                 .reduce(0L, (sum, length) -> sum + (Long) length);
     }
 
@@ -58,13 +88,15 @@ public final class ChangeStream {
 
     /** The offset of a consumer; empty if it is not registered. With shards: the least of all. */
     public Mono<EntryId> maxCommittedId(String consumer) {
-        return Flux.fromIterable(shards)
-                .concatMap(keys -> Calls.call(redis, "GET", (Object) keys.offset(consumer)))
+        return shards().concatMap(keys -> Calls.call(redis, "GET", (Object) keys.offset(consumer)))
                 .map(offset -> EntryId.parse(new String((byte[]) offset, StandardCharsets.US_ASCII)))
                 .reduce((one, other) -> one.isAfter(other) ? other : one);
     }
 
-    /** Registers a consumer at the beginning: from now on nothing is removed that it has not committed. Changes nothing if it is registered. */
+    /**
+     * Registers a consumer at the beginning, creating the stream with one shard if nobody had: from now on nothing is removed that it
+     * has not committed. Changes nothing if it is registered.
+     */
     public Mono<Void> register(String consumer) {
         return register(consumer, EntryId.ZERO.toString());
     }
@@ -81,8 +113,7 @@ public final class ChangeStream {
 
     /** Forgets a consumer: nothing is kept for it any more. False: it was not registered. */
     public Mono<Boolean> unregister(String consumer) {
-        return Flux.fromIterable(shards)
-                .concatMap(keys -> redis.run(
+        return shards().concatMap(keys -> redis.run(
                         StreamScripts.UNREGISTER,
                         List.of(keys.unitKey(), keys.offset(consumer)),
                         List.of(StreamKeys.bytes(consumer))))
@@ -95,15 +126,13 @@ public final class ChangeStream {
      * @return ends with the last entry there is; demand decides how much is read
      */
     public Flux<StreamEntry> entries(EntryId after) {
-        return Flux.fromIterable(shards)
-                .concatMap(keys -> pages(keys.logKey(), after).map(reply -> Session.entries(reply)), 1)
+        return shards().concatMap(keys -> pages(keys.logKey(), after).map(reply -> Session.entries(reply)), 1)
                 .concatMapIterable(page -> page, 1);
     }
 
     /** What a consumer could not handle, oldest first. */
     public Flux<DeadLetter> deadLetters(String consumer) {
-        return Flux.fromIterable(shards)
-                .concatMap(
+        return shards().concatMap(
                         keys -> pages(keys.dead(consumer), EntryId.ZERO).map(page -> deadLetters(keys.shard(), page)),
                         1)
                 .concatMapIterable(page -> page, 1);
@@ -120,23 +149,21 @@ public final class ChangeStream {
     }
 
     private Mono<Boolean> settle(String mode, String consumer, DeadLetter letter) {
-        StreamKeys keys = shards.get(letter.shard());
-        return redis.run(
+        return shards().elementAt(letter.shard())
+                .flatMap(keys -> redis.run(
                         StreamScripts.RETRY,
                         List.of(keys.logKey(), keys.dead(consumer)),
                         List.of(
                                 StreamKeys.bytes(mode),
-                                StreamKeys.bytes(letter.id().toString())))
+                                StreamKeys.bytes(letter.id().toString()))))
                 .map(reply -> reply.number(1) == 1);
     }
 
     private Mono<Void> register(String consumer, String after) {
         StreamKeys.named("consumer", consumer);
-        return Flux.fromIterable(shards)
-                .concatMap(keys -> redis.run(
-                        StreamScripts.OPEN,
-                        List.of(keys.logKey(), keys.unitKey(), keys.offset(consumer)),
-                        List.of(StreamKeys.bytes(consumer), StreamKeys.bytes(after))))
+        return layout.created()
+                .flatMapIterable(shards -> shards)
+                .concatMap(keys -> StreamScripts.open(redis, keys, consumer, after))
                 .then();
     }
 
@@ -172,7 +199,11 @@ public final class ChangeStream {
         return letters;
     }
 
-    private Mono<StreamState> state(StreamKeys keys) {
+    private Flux<StreamKeys> shards() {
+        return layout.shards().flatMapIterable(shards -> shards);
+    }
+
+    private Mono<StreamState> state(StreamKeys keys, int shards) {
         return redis.run(
                         StreamScripts.SHOW,
                         List.of(
@@ -185,8 +216,9 @@ public final class ChangeStream {
                         .concatMap(i -> consumer(keys, reply.number(1), reply.list(i)))
                         .collectList()
                         .map(consumers -> new StreamState(
-                                name,
+                                name(),
                                 keys.shard(),
+                                shards,
                                 reply.number(2),
                                 idOrNull(reply.text(3)),
                                 EntryId.parse(reply.text(4)),

@@ -22,42 +22,50 @@ public final class Delayer {
     private static final Duration PAUSE = Duration.ofMillis(200);
 
     private final Redis redis;
-    private final List<StreamKeys> shards;
+    private final Layout layout;
     private final Duration delay;
 
-    Delayer(Redis redis, List<StreamKeys> shards, Duration delay) {
+    Delayer(Redis redis, Layout layout, Duration delay) {
         if (delay.isNegative() || delay.compareTo(Duration.ofDays(365)) > 0) {
             throw new IllegalArgumentException("a delay must be 0 to 365 days, was " + delay);
         }
         this.redis = redis;
-        this.shards = shards;
+        this.layout = layout;
         this.delay = delay;
     }
 
     /** Moves what is due now; how many notes that were. */
     public Mono<Long> runOnce() {
-        return Flux.fromIterable(shards)
+        return layout.shards()
+                .flatMapIterable(shards -> shards)
                 .concatMap(keys -> pass(keys).repeat().takeUntil(moved -> moved.count() < AT_ONCE))
                 .reduce(0L, (sum, moved) -> sum + moved.count());
     }
 
     /** Moves notes as they become due, until cancelled; goes on by itself after trouble with Redis. */
     public Mono<Void> run() {
-        return Flux.fromIterable(shards)
-                .flatMap(
-                        keys -> pass(keys)
-                                .flatMap(this::pauseAfter)
-                                .onErrorResume(Delayer::isPassing, error -> {
-                                    log.warn(
-                                            "repair notes of stream \"{}\" cannot be moved for now, trying again: {}",
-                                            keys.stream(),
-                                            error.getMessage());
-                                    return Mono.delay(PAUSE, redis.worker()).then();
-                                })
-                                .repeat(),
-                        Math.max(1, shards.size()))
+        return layout.shards()
+                .flatMap(shards -> Flux.fromIterable(shards)
+                        .flatMap(this::passOrWait, shards.size())
+                        .reduce(Moved::plus))
+                .onErrorResume(Delayer::isPassing, this::away)
+                .flatMap(this::pauseAfter)
+                .repeat()
                 .takeUntilOther(redis.closed())
                 .then();
+    }
+
+    /** One shard that is away does not keep the others from going on. */
+    private Mono<Moved> passOrWait(StreamKeys keys) {
+        return pass(keys).onErrorResume(Delayer::isPassing, this::away);
+    }
+
+    private Mono<Moved> away(Throwable error) {
+        log.warn(
+                "repair notes of stream \"{}\" cannot be moved for now, trying again: {}",
+                layout.stream(),
+                error.getMessage());
+        return Mono.just(new Moved(0, PAUSE.toMillis()));
     }
 
     private Mono<Moved> pass(StreamKeys keys) {
@@ -69,7 +77,7 @@ public final class Delayer {
     }
 
     private Mono<Void> pauseAfter(Moved moved) {
-        if (moved.count() == AT_ONCE) {
+        if (moved.count() >= AT_ONCE) {
             return Mono.empty();
         }
         long ms = moved.nextMs() < 0 ? POLL.toMillis() : Math.min(POLL.toMillis(), moved.nextMs() + 1);
@@ -81,5 +89,11 @@ public final class Delayer {
     }
 
     /** @param nextMs ms until the next one is due; -1 if there is none */
-    private record Moved(long count, long nextMs) {}
+    private record Moved(long count, long nextMs) {
+
+        Moved plus(Moved other) {
+            long next = nextMs < 0 || (other.nextMs >= 0 && other.nextMs < nextMs) ? other.nextMs : nextMs;
+            return new Moved(count + other.count, next);
+        }
+    }
 }

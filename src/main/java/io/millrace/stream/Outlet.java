@@ -26,6 +26,7 @@ final class Outlet {
 
     private static final int MAX_WAITING = 20_000;
     private static final long MAINTENANCE_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final long CONFIRM_NANOS = Duration.ofSeconds(30).toNanos();
 
     /** How scripts that write are run: as usual, or waiting for replicas. */
     interface Runner {
@@ -34,7 +35,7 @@ final class Outlet {
 
     private final StreamKeys keys;
     private final Runner runner;
-    private final Mono<Void> announce;
+    private final Mono<Void> confirm;
     private final long idWindowMs;
     private final byte[] producer = StreamKeys.bytes(UUID.randomUUID().toString());
     private final AtomicLong calls = new AtomicLong();
@@ -42,12 +43,12 @@ final class Outlet {
     private final GroupCommit<List<Change>, List<EntryId>> entries;
     private final GroupCommit<List<Change>, Boolean> notes;
 
-    private volatile boolean announced;
+    private volatile long confirmed = System.nanoTime();
 
-    /** @param announce puts the stream's name where it is found: before the first call, in which nothing overtakes anything */
-    Outlet(StreamKeys keys, Mono<Void> announce, Runner runner, Duration idWindow) {
+    /** @param confirm makes sure that the stream is still on record as it was found; asked now and then, between two calls */
+    Outlet(StreamKeys keys, Mono<Void> confirm, Runner runner, Duration idWindow) {
         this.keys = keys;
-        this.announce = announce;
+        this.confirm = confirm;
         this.runner = runner;
         this.idWindowMs = idWindow.toMillis();
         this.entries = GroupCommit.weighed(CALL - PIECE + 1, 1, MAX_WAITING, List::size, this::append);
@@ -87,7 +88,10 @@ final class Outlet {
 
     private Mono<Reply> run(LuaScript<Reply> script, List<byte[]> scriptKeys, List<byte[]> args) {
         Mono<Reply> call = runner.run(script, scriptKeys, args);
-        return announced ? call : announce.doOnSuccess(done -> announced = true).then(call);
+        long now = System.nanoTime();
+        return now - confirmed < CONFIRM_NANOS
+                ? call
+                : confirm.doOnSuccess(done -> confirmed = now).then(call);
     }
 
     private boolean maintenanceIsDue() {

@@ -13,6 +13,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
@@ -50,16 +52,20 @@ final class Session {
     private final Lease lease;
     private final BlockingReader reader;
     private final WakeUp wake;
-    private final Demand demand = new Demand();
+    private final Demand demand;
+    private final AtomicReference<@Nullable StreamBatch> claimed = new AtomicReference<>();
 
     // Touched by the loop only, one round after another.
     private EntryId position = EntryId.ZERO;
     private boolean paused;
     private boolean trouble;
     private boolean looked; // once at least
+    private @Nullable StreamBatch ahead; // was read, but another shard's was handed out for what was asked
 
     private final Tail tail = new Tail();
     private volatile boolean look = true;
+    private volatile EntryId handedOver = EntryId.ZERO;
+    private volatile EntryId committed = EntryId.ZERO;
 
     Session(
             Redis redis,
@@ -67,7 +73,9 @@ final class Session {
             String consumer,
             ConsumerOptions options,
             Lease lease,
-            BlockingReader reader) {
+            BlockingReader reader,
+            Demand demand) {
+        this.demand = demand;
         this.redis = redis;
         this.keys = keys;
         this.consumer = consumer;
@@ -77,15 +85,48 @@ final class Session {
         this.wake = new WakeUp(redis.worker());
     }
 
-    /** Batches, one for each that is asked for: none is read before that. */
+    /** Batches as long as there is demand for them: none is read before that. What is left of the demand is seen to by others. */
     Flux<StreamBatch> batches() {
         return Flux.using(
-                () -> redis.pubSub().attach(keys.lock(consumer).lock(), false, this::signalled),
-                attached -> Mono.defer(this::round).repeat().doOnRequest(n -> {
-                    demand.add(n);
-                    wake.call();
-                }),
-                PubSub.Attachment::close);
+                () -> {
+                    demand.join(wake);
+                    return redis.pubSub().attach(keys.lock(consumer).lock(), false, this::signalled);
+                },
+                attached -> Mono.defer(this::round).repeat(),
+                attached -> {
+                    attached.close();
+                    demand.leave(wake);
+                    if (claimed.getAndSet(null) != null) {
+                        demand.add(1); // it was on its way when this ended: nobody gets it
+                    }
+                });
+    }
+
+    /** Adds to the demand of who reads this session alone. */
+    void ask(long n) {
+        demand.add(n);
+    }
+
+    /** False: this ended while the batch was on its way, and its demand was given to others; it is not handed out. */
+    boolean handOver(StreamBatch batch) {
+        if (!claimed.compareAndSet(batch, null)) {
+            return false;
+        }
+        handedOver = batch.lastId();
+        return true;
+    }
+
+    /** Completes when what was handed out is committed. */
+    Mono<Void> settled() {
+        return Mono.defer(() -> {
+                    wake.clear();
+                    return committed.compareTo(handedOver) >= 0
+                            ? Mono.just(true)
+                            : wake.await(LOOK_AGAIN).then(Mono.<Boolean>empty());
+                })
+                .repeat()
+                .next()
+                .then();
     }
 
     /**
@@ -116,13 +157,15 @@ final class Session {
                                     keys.lock(consumer).lock(),
                                     keys.lock(consumer).fence()),
                             args)
-                    .flatMap(committed -> switch (committed.outcome()) {
+                    .flatMap(answer -> switch (answer.outcome()) {
                         case OK -> {
-                            compare(committed.standing());
+                            committed = answer.standing().offset();
+                            wake.call();
+                            compare(answer.standing());
                             yield Mono.<Void>empty();
                         }
                         case FENCED -> refused(upTo, "another instance of it has become the active one");
-                        case OLDER -> refused(upTo, committed.standing().offset() + " is committed already");
+                        case OLDER -> refused(upTo, answer.standing().offset() + " is committed already");
                         case UNKNOWN -> refused(upTo, "it is not registered any more");
                     });
         });
@@ -150,6 +193,9 @@ final class Session {
         if (paused) {
             look = true;
             return wake.await(LOOK_AGAIN).then(Mono.empty());
+        }
+        if (ahead != null) {
+            return offer(ahead);
         }
         return read().onErrorResume(Delayer::isPassing, error -> paused(error).then(Mono.empty()));
     }
@@ -190,9 +236,17 @@ final class Session {
                     StreamBatch batch = new StreamBatch(keys.stream(), keys.shard(), entries, lease.fence());
                     position = batch.lastId();
                     tail.read(entries);
-                    demand.taken();
-                    return Mono.just(batch);
+                    return offer(batch);
                 });
+    }
+
+    private Mono<StreamBatch> offer(StreamBatch batch) {
+        boolean asked = demand.take();
+        ahead = asked ? null : batch;
+        if (asked) {
+            claimed.set(batch);
+        }
+        return asked ? Mono.just(batch) : Mono.empty();
     }
 
     /** RESP3 answers with a map, flat here; RESP2 with a list of pairs. */
@@ -220,12 +274,7 @@ final class Session {
     /** Registers if need be, and compares where we stand with what is there. */
     private Mono<Void> lookAround() {
         look = false;
-        return redis.run(
-                        StreamScripts.OPEN,
-                        List.of(keys.logKey(), keys.unitKey(), keys.offset(consumer)),
-                        List.of(
-                                StreamKeys.bytes(consumer),
-                                StreamKeys.bytes(options.beginAfter().toString())))
+        return StreamScripts.open(redis, keys, consumer, options.beginAfter().toString())
                 .flatMap(standing -> {
                     if (!looked) {
                         position = standing.offset();

@@ -5,13 +5,15 @@ import io.millrace.redis.Redis;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.util.retry.Retry;
 
 /**
  * Reads a stream from the beginning, in order, under a name, and remembers how far it has come: the offset, committed after the handler.
@@ -34,22 +36,20 @@ public final class StreamConsumer {
     private static final Duration PAUSE = Duration.ofMillis(100);
 
     private final Redis redis;
-    private final List<StreamKeys> shards;
+    private final Layout layout;
     private final String name;
-    private final Mono<Void> announce;
     private final ConsumerOptions options;
 
-    StreamConsumer(Redis redis, List<StreamKeys> shards, String name, Mono<Void> announce, ConsumerOptions options) {
+    StreamConsumer(Redis redis, Layout layout, String name, ConsumerOptions options) {
         this.redis = redis;
-        this.shards = shards;
+        this.layout = layout;
         this.name = StreamKeys.named("consumer", name);
-        this.announce = announce;
         this.options = options;
     }
 
     /** The same consumer with other options. */
     public StreamConsumer with(ConsumerOptions others) {
-        return new StreamConsumer(redis, shards, name, announce, others);
+        return new StreamConsumer(redis, layout, name, others);
     }
 
     /** See {@link ConsumerOptions.Builder#batchSize}. */
@@ -90,40 +90,50 @@ public final class StreamConsumer {
      *     what it does for a reason that does not pass, such as missing rights
      */
     public Mono<Void> consume(Function<? super StreamBatch, ? extends Publisher<?>> handler) {
-        return Mono.defer(() -> {
-            AtomicBoolean ended = new AtomicBoolean();
-            Mono<Void> end = Mono.when(options.until())
-                    .onErrorComplete()
-                    .doOnSuccess(done -> ended.set(true))
-                    .cache();
-            Mono<Void> deadline =
-                    end.then(Mono.delay(options.drain(), redis.worker())).then();
-            return Flux.fromIterable(shards)
-                    .flatMap(
-                            keys -> active(keys, end, ended, session -> {
+        return Flux.<Void>defer(() -> {
+                    Stop stop = new Stop(Mono.when(options.until()));
+                    return shards(
+                            stop,
+                            (keys, end) -> active(keys, end, Demand::new, session -> {
+                                Mono<Void> deadline = end.reached()
+                                        .then(Mono.delay(options.drain(), redis.worker()))
+                                        .then();
                                 Handling handling = new Handling(redis, session, name, options, deadline, handler);
-                                return session.batches().takeUntilOther(end).concatMap(handling::handle, 0);
-                            }),
-                            Math.max(1, shards.size()))
-                    .then();
-        });
+                                return session.batches()
+                                        .doOnRequest(session::ask)
+                                        .takeUntilOther(end.reached())
+                                        .concatMap(handling::handle, 0);
+                            }));
+                })
+                .then();
     }
 
     /**
      * Batches to commit oneself, each read only when it is asked for: with {@code request(1)} one at the most is held.
      *
-     * @return never ends by itself; batches of different shards are mixed
+     * @return never ends by itself; batches of different shards are mixed, and up to one of each shard may be read before it is asked
+     *     for. A shard that goes to another member is kept until what was handed out of it is committed, for {@link
+     *     ConsumerOptions#drain()} at the most
      */
     public Flux<StreamDelivery> batches() {
-        return Flux.defer(() -> Flux.fromIterable(shards)
-                .flatMap(
-                        keys -> active(
-                                keys,
-                                Mono.never(),
-                                new AtomicBoolean(),
-                                session -> session.batches().map(batch -> new StreamDelivery(batch, session))),
-                        Math.max(1, shards.size()),
-                        1));
+        return Flux.defer(() -> {
+            Demand demand = new Demand();
+            return shards(
+                            new Stop(Mono.never()),
+                            (keys, end) -> active(keys, end, () -> demand, session -> {
+                                Mono<Void> deadline = end.reached()
+                                        .then(Mono.delay(options.drain(), redis.worker()))
+                                        .then();
+                                return session.batches()
+                                        .map(batch -> new StreamDelivery(batch, session))
+                                        .takeUntilOther(end.reached())
+                                        .filter(StreamDelivery::handOver)
+                                        .concatWith(session.settled()
+                                                .takeUntilOther(deadline)
+                                                .then(Mono.empty()));
+                            }))
+                    .doOnRequest(demand::add);
+        });
     }
 
     /** Moves the offset: the next entry is the first one after this id, for better or worse. What is being handled is refused its commit. */
@@ -157,7 +167,8 @@ public final class StreamConsumer {
     }
 
     private Mono<Boolean> pause(String mode) {
-        return Flux.fromIterable(shards)
+        return layout.shards()
+                .flatMapIterable(all -> all)
                 .concatMap(keys -> redis.run(
                         StreamScripts.PAUSE,
                         List.of(keys.unitKey(), keys.lock(name).lock()),
@@ -166,7 +177,8 @@ public final class StreamConsumer {
     }
 
     private Mono<Void> seek(String id) {
-        return Flux.fromIterable(shards)
+        return layout.shards()
+                .flatMapIterable(all -> all)
                 .concatMap(keys -> redis.run(
                         StreamScripts.SEEK,
                         List.of(
@@ -179,15 +191,58 @@ public final class StreamConsumer {
                 .then();
     }
 
+    /** The only shard, or those that are this member's among all who read under this name. */
+    private <T> Flux<T> shards(Stop stop, BiFunction<StreamKeys, Stop, Flux<T>> work) {
+        return layout.created()
+                .delayUntil(this::registered)
+                .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, PAUSE).filter(Delayer::isPassing))
+                .takeUntilOther(Mono.firstWithSignal(redis.closed(), stop.reached()))
+                .flatMapMany(all -> all.size() == 1 ? work.apply(all.get(0), stop) : balanced(all, stop, work));
+    }
+
+    /** On every shard before the first is read: nothing is trimmed of those that somebody else, or nobody yet, reads. */
+    private Mono<Void> registered(List<StreamKeys> all) {
+        return all.size() == 1
+                ? Mono.empty() // its reader does so
+                : Flux.fromIterable(all)
+                        .flatMap(keys -> StreamScripts.open(
+                                redis, keys, name, options.beginAfter().toString()))
+                        .then();
+    }
+
+    private <T> Flux<T> balanced(List<StreamKeys> all, Stop stop, BiFunction<StreamKeys, Stop, Flux<T>> work) {
+        return Flux.usingWhen(
+                Mono.fromSupplier(() -> new Membership(redis, all.get(0), name, all.size(), options.lease())),
+                member -> Flux.fromIterable(all)
+                        .flatMap(keys -> whileMine(keys, member, stop, work), all.size(), Integer.MAX_VALUE)
+                        .mergeWith(member.stay()
+                                .takeUntilOther(Mono.firstWithSignal(redis.closed(), stop.reached()))
+                                .then(member.leave()) // while what runs is ended: the others wait for the locks already
+                                .then(Mono.empty())),
+                Membership::leave);
+    }
+
+    private <T> Flux<T> whileMine(
+            StreamKeys keys, Membership member, Stop stop, BiFunction<StreamKeys, Stop, Flux<T>> work) {
+        return member.given(keys.shard())
+                .takeUntilOther(Mono.firstWithSignal(redis.closed(), stop.reached()))
+                .thenMany(Flux.defer(() -> stop.isReached()
+                        ? Flux.empty()
+                        : work.apply(keys, new Stop(Mono.firstWithSignal(stop.reached(), member.taken(keys.shard()))))))
+                .repeat(() -> !stop.isReached())
+                .takeUntilOther(redis.closed());
+    }
+
     /** One holding of the lock after the other, through whatever trouble there is with Redis. */
-    private <T> Flux<T> active(StreamKeys keys, Mono<Void> end, AtomicBoolean ended, Function<Session, Flux<T>> work) {
+    private <T> Flux<T> active(StreamKeys keys, Stop stop, Supplier<Demand> demand, Function<Session, Flux<T>> work) {
         Lock lock = new Lock(redis, keys.lock(name)).lease(options.lease());
-        return announce.thenMany(lock.whileHeld(
-                        end,
+        return lock.whileHeld(
+                        stop.reached(),
                         lease -> Flux.usingWhen(
                                 redis.dedicated(Session.BLOCK),
-                                reader -> work.apply(new Session(redis, keys, name, options, lease, reader)),
-                                reader -> reader.close().onErrorComplete())))
+                                reader -> work.apply(
+                                        new Session(redis, keys, name, options, lease, reader, demand.get())),
+                                reader -> reader.close().onErrorComplete()))
                 .onErrorResume(Delayer::isPassing, error -> {
                     log.warn(
                             "consumer \"{}\" of stream \"{}\" begins anew: {}",
@@ -196,7 +251,27 @@ public final class StreamConsumer {
                             error.getMessage());
                     return Mono.delay(PAUSE, redis.worker()).then(Mono.empty());
                 })
-                .repeat(() -> !ended.get())
+                .repeat(() -> !stop.isReached())
                 .takeUntilOther(redis.closed());
+    }
+
+    /** When to read no more. */
+    private static final class Stop {
+
+        private final Mono<Void> reached;
+        private volatile boolean isReached;
+
+        Stop(Mono<Void> when) {
+            this.reached =
+                    when.onErrorComplete().doOnSuccess(done -> isReached = true).cache();
+        }
+
+        Mono<Void> reached() {
+            return reached;
+        }
+
+        boolean isReached() {
+            return isReached;
+        }
     }
 }

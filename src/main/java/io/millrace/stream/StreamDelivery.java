@@ -15,6 +15,10 @@ public final class StreamDelivery {
         this.session = session;
     }
 
+    boolean handOver() {
+        return session.handOver(batch);
+    }
+
     /** What was read. */
     public StreamBatch batch() {
         return batch;

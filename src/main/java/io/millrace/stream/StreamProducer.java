@@ -30,18 +30,20 @@ public final class StreamProducer {
     private static final Logger log = LoggerFactory.getLogger(StreamProducer.class);
 
     private final String stream;
-    private final List<Outlet> shards;
+    private final Door<List<Outlet>> shards;
 
-    StreamProducer(String stream, List<Outlet> shards) {
+    StreamProducer(String stream, Mono<List<Outlet>> shards) {
         this.stream = stream;
-        this.shards = List.copyOf(shards);
+        this.shards = new Door<>(shards);
     }
 
     /** Appends the change of a record; the id of its entry. */
     public Mono<EntryId> queue(Object record) {
         return Mono.defer(() -> {
             Change change = Change.of(record);
-            return outlet(change).queue(List.of(change)).map(ids -> ids.get(0));
+            return shards.pass()
+                    .flatMap(all -> outlet(all, change).queue(List.of(change)))
+                    .map(ids -> ids.get(0));
         });
     }
 
@@ -50,7 +52,8 @@ public final class StreamProducer {
         return Mono.defer(() -> {
             List<Change> changes = changes(records);
             EntryId[] ids = new EntryId[changes.size()];
-            return Flux.fromIterable(pieces(changes))
+            return shards.pass()
+                    .flatMapIterable(all -> pieces(all, changes))
                     .flatMapSequential(
                             piece -> piece.outlet.queue(piece.changes).doOnNext(got -> piece.place(got, ids)),
                             Integer.MAX_VALUE)
@@ -74,9 +77,13 @@ public final class StreamProducer {
 
     /** Takes repair notes of many records. */
     public Mono<Void> delayAll(Iterable<?> records) {
-        return Mono.defer(() -> Flux.fromIterable(pieces(changes(records)))
-                .flatMap(piece -> piece.outlet.delay(piece.changes), Integer.MAX_VALUE)
-                .then());
+        return Mono.defer(() -> {
+            List<Change> changes = changes(records);
+            return shards.pass()
+                    .flatMapIterable(all -> pieces(all, changes))
+                    .flatMap(piece -> piece.outlet.delay(piece.changes), Integer.MAX_VALUE)
+                    .then();
+        });
     }
 
     /**
@@ -138,7 +145,7 @@ public final class StreamProducer {
         return changes;
     }
 
-    private Outlet outlet(Change change) {
+    private static Outlet outlet(List<Outlet> shards, Change change) {
         return shards.get(shardOf(change.key(), shards.size()));
     }
 
@@ -152,7 +159,7 @@ public final class StreamProducer {
         return (int) (crc.getValue() % shards);
     }
 
-    private List<Piece> pieces(List<Change> changes) {
+    private static List<Piece> pieces(List<Outlet> shards, List<Change> changes) {
         List<Piece> pieces = new ArrayList<>();
         Piece[] open = new Piece[shards.size()];
         for (int i = 0; i < changes.size(); i++) {

@@ -1,15 +1,21 @@
 package io.millrace.stream;
 
 import io.millrace.redis.LuaScript;
+import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
+import java.util.List;
+import reactor.core.publisher.Mono;
 
 /** The scripts of {@code lua/stream}; what they take and answer is said in their headers. */
 final class StreamScripts {
 
+    static final LuaScript<Recorded> CREATE = LuaScript.repeatable("stream/create.lua", Recorded::of);
+    static final LuaScript<Reply> BALANCE = LuaScript.repeatable("stream/balance.lua", StreamScripts::ok);
+    static final LuaScript<Reply> MEMBERS = LuaScript.repeatable("stream/members.lua", StreamScripts::ok);
     static final LuaScript<Reply> PRODUCE = LuaScript.repeatable("stream/produce.lua", StreamScripts::ok);
     static final LuaScript<Reply> NOTE = LuaScript.repeatable("stream/note.lua", StreamScripts::ok);
     static final LuaScript<Reply> DUE = LuaScript.repeatable("stream/due.lua", StreamScripts::ok);
-    static final LuaScript<Standing> OPEN = LuaScript.repeatable("stream/open.lua", Standing::of);
+    private static final LuaScript<Standing> OPEN = LuaScript.repeatable("stream/open.lua", Standing::of);
     static final LuaScript<Committed> COMMIT = LuaScript.repeatable("stream/commit.lua", Committed::of);
     static final LuaScript<Reply> SEEK = LuaScript.repeatable("stream/seek.lua", StreamScripts::ok);
     static final LuaScript<Reply> PAUSE = LuaScript.repeatable("stream/pause.lua", StreamScripts::ok);
@@ -23,6 +29,14 @@ final class StreamScripts {
 
     /** Has them all read from the resources, where that may block. */
     static void load() {}
+
+    /** Registers a consumer of a shard if need be, to begin after an id or at the end, and tells where it stands. */
+    static Mono<Standing> open(Redis redis, StreamKeys keys, String consumer, String after) {
+        return redis.run(
+                OPEN,
+                List.of(keys.logKey(), keys.unitKey(), keys.offset(consumer)),
+                List.of(StreamKeys.bytes(consumer), StreamKeys.bytes(after)));
+    }
 
     private enum Ok {
         OK
@@ -56,6 +70,23 @@ final class StreamScripts {
                     reply.number(4),
                     reply.number(5) == 1,
                     reply.number(6));
+        }
+    }
+
+    /**
+     * What is on record of a stream.
+     *
+     * @param other whether this is not the number that was asked for
+     */
+    record Recorded(int shards, boolean isNew, boolean other) {
+
+        private enum Word {
+            OK,
+            OTHER
+        }
+
+        static Recorded of(Reply reply) {
+            return new Recorded((int) reply.number(1), reply.number(2) == 1, reply.status(Word.class) == Word.OTHER);
         }
     }
 

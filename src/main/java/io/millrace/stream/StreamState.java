@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
  * What one shard of a stream holds, at one moment.
  *
  * @param stream its name
- * @param shard which shard
+ * @param shard which shard, from 0
+ * @param shards how many the stream has
  * @param length how many entries there are
  * @param first id of the oldest; {@code null} if there is none
  * @param last the last id ever given
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 public record StreamState(
         String stream,
         int shard,
+        int shards,
         long length,
         @Nullable EntryId first,
         EntryId last,

@@ -4,7 +4,6 @@ import io.millrace.lock.Lock;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
@@ -15,6 +14,9 @@ import reactor.core.publisher.Mono;
 
 /** The change streams of a namespace. Nothing is stored before something is produced or a consumer is registered. Thread safe. */
 public final class Streams {
+
+    /** {@value}: each shard that is read takes a connection of its own. */
+    public static final int MAX_SHARDS = 256;
 
     private final Redis redis;
     private final @Nullable String rubyNamespace;
@@ -63,11 +65,26 @@ public final class Streams {
     }
 
     private StreamProducer producer(String stream, Outlet.Runner runner) {
+        Layout layout = layout(stream);
         return new StreamProducer(
                 stream,
-                shards(stream).stream()
-                        .map(keys -> new Outlet(keys, announce(stream), runner, StreamProducer.ID_WINDOW))
-                        .toList());
+                layout.created()
+                        .map(shards -> shards.stream()
+                                .map(keys -> new Outlet(
+                                        keys, layout.confirm(shards.size()), runner, StreamProducer.ID_WINDOW))
+                                .toList()));
+    }
+
+    /**
+     * Creates a stream with so many shards. Each key belongs to one of them for ever; members of a consumer divide them among
+     * themselves, see {@link StreamConsumer}. What nobody has created has one shard from its first use on.
+     *
+     * @param shards 1 to 256, never to be changed; each that is read takes a connection
+     * @return false: it is there already, with as many; fails with {@link io.millrace.MillraceException} when it has another number
+     */
+    public Mono<Boolean> create(String stream, int shards) {
+        Check.between("shards", shards, 1, MAX_SHARDS);
+        return layout(stream).create(shards);
     }
 
     /** Tells a stream what some work writes: records are ids, payloads or {@link Change changes}. */
@@ -86,7 +103,7 @@ public final class Streams {
 
     /** Reads a stream under a name. */
     public StreamConsumer consumer(String stream, String consumer) {
-        return new StreamConsumer(redis, shards(stream), consumer, announce(stream), ConsumerOptions.defaults());
+        return new StreamConsumer(redis, layout(stream), consumer, ConsumerOptions.defaults());
     }
 
     /**
@@ -95,22 +112,22 @@ public final class Streams {
      * @param delay longer than the longest transaction that writes records of this stream; 0 to 365 days
      */
     public Delayer delayer(String stream, Duration delay) {
-        return new Delayer(redis, shards(stream), delay);
+        return new Delayer(redis, layout(stream), delay);
     }
 
     /** Removes from a stream what every registered consumer has committed. */
     public Trimmer trimmer(String stream) {
-        return new Trimmer(redis, shards(stream));
+        return new Trimmer(redis, layout(stream));
     }
 
     /** A stream to look after. */
     public ChangeStream stream(String name) {
-        return new ChangeStream(redis, name, shards(name));
+        return new ChangeStream(redis, layout(name));
     }
 
     /** The names of all streams something was produced to or read from, sorted. */
     public Flux<String> names() {
-        return Calls.call(redis, "SMEMBERS", (Object) known())
+        return Calls.call(redis, "SMEMBERS", (Object) Layout.namesKey(redis.keys()))
                 .map(Reply::of)
                 .flatMapIterable(names -> IntStream.range(0, names.size())
                         .mapToObj(names::text)
@@ -118,20 +135,7 @@ public final class Streams {
                         .toList());
     }
 
-    private Mono<Void> announce(String stream) {
-        return rubyNamespace != null
-                ? Mono.empty()
-                : Calls.call(redis, "SADD", known(), StreamKeys.bytes(stream)).then();
-    }
-
-    private byte[] known() {
-        return redis.keys().single("streams", "names");
-    }
-
-    private List<StreamKeys> shards(String stream) {
-        return List.of(
-                rubyNamespace != null
-                        ? StreamKeys.ofRuby(rubyNamespace, stream)
-                        : StreamKeys.of(redis.keys(), stream, 0));
+    private Layout layout(String stream) {
+        return new Layout(redis, stream, rubyNamespace);
     }
 }

@@ -39,18 +39,18 @@ public final class Trimmer {
     public record Report(long removed, List<String> heldBackBy, List<String> stale) {}
 
     private final Redis redis;
-    private final List<StreamKeys> shards;
+    private final Layout layout;
     private final Duration every;
     private final Duration staleAfter;
     private final Set<String> told = ConcurrentHashMap.newKeySet();
 
-    Trimmer(Redis redis, List<StreamKeys> shards) {
-        this(redis, shards, DEFAULT_EVERY, DEFAULT_STALE_AFTER);
+    Trimmer(Redis redis, Layout layout) {
+        this(redis, layout, DEFAULT_EVERY, DEFAULT_STALE_AFTER);
     }
 
-    private Trimmer(Redis redis, List<StreamKeys> shards, Duration every, Duration staleAfter) {
+    private Trimmer(Redis redis, Layout layout, Duration every, Duration staleAfter) {
         this.redis = redis;
-        this.shards = shards;
+        this.layout = layout;
         this.every = every;
         this.staleAfter = staleAfter;
     }
@@ -60,17 +60,18 @@ public final class Trimmer {
         if (pause.compareTo(LEAST) < 0) {
             throw new IllegalArgumentException("every must be " + LEAST + " or more, was " + pause);
         }
-        return new Trimmer(redis, shards, pause, staleAfter);
+        return new Trimmer(redis, layout, pause, staleAfter);
     }
 
     /** The same with another idea of who is stale. */
     public Trimmer staleAfter(Duration age) {
-        return new Trimmer(redis, shards, every, age);
+        return new Trimmer(redis, layout, every, age);
     }
 
     /** One pass over all shards. */
     public Mono<Report> runOnce() {
-        return Flux.fromIterable(shards)
+        return layout.shards()
+                .flatMapIterable(shards -> shards)
                 .concatMap(keys -> pass(keys, ""))
                 .reduce(new Report(0, List.of(), List.of()), Trimmer::plus);
     }
@@ -81,7 +82,8 @@ public final class Trimmer {
      * @return how many entries were removed
      */
     public Mono<Long> before(EntryId id) {
-        return Flux.fromIterable(shards)
+        return layout.shards()
+                .flatMapIterable(shards -> shards)
                 .concatMap(keys -> pass(keys, id.toString()))
                 .reduce(0L, (sum, report) -> sum + report.removed());
     }
@@ -130,7 +132,7 @@ public final class Trimmer {
             long waitingMs = reply.number(i + 2);
             if (waitingMs > staleAfter.toMillis()) {
                 stale.add(consumer);
-                if (told.add(consumer)) {
+                if (told.add(keys.shard() + "/" + consumer)) {
                     log.warn(
                             "consumer \"{}\" of stream \"{}\" has not read what was added {} ago; nothing behind its offset {} is removed",
                             consumer,
@@ -139,7 +141,7 @@ public final class Trimmer {
                             offset);
                 }
             } else {
-                told.remove(consumer);
+                told.remove(keys.shard() + "/" + consumer);
             }
         }
         return new Report(reply.number(1), heldBackBy, stale);

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -85,7 +86,16 @@ class StreamCommandIT {
         Result shown = millrace("stream", "show", "s");
         assertThat(shown.keys(0))
                 .containsExactly(
-                        "stream", "shard", "length", "first", "last", "trimmed", "notes", "oldestNoteMs", "consumers");
+                        "stream",
+                        "shard",
+                        "shards",
+                        "length",
+                        "first",
+                        "last",
+                        "trimmed",
+                        "notes",
+                        "oldestNoteMs",
+                        "consumers");
         assertThat(shown.line(0).get("notes")).isEqualTo(2);
         assertThat(shown.line(0).get("length")).isEqualTo(3);
         assertThat(millrace("stream", "list").out()).isNotEmpty();
@@ -134,8 +144,67 @@ class StreamCommandIT {
         assertThat(millrace("stream", "tail", "d").out()).hasSize(2);
     }
 
+    @Test
+    @DisplayName(
+            "T5 a stream of several shards: created once, filled, shown by shard, read to its end, also beside others")
+    void shards() {
+        assertThat(millrace("stream", "create", "m", "--shards", "3").line(0).get("created"))
+                .isEqualTo(true);
+        assertThat(millrace("stream", "create", "m", "--shards", "3").line(0).get("created"))
+                .isEqualTo(false);
+        Result other = withInput("1\n", "stream", "produce", "m", "--shards", "4");
+        assertThat(other.code()).isEqualTo(Main.FAILED);
+        assertThat(other.err()).contains("stream \"m\" has 3 shards, not 4");
+        StringBuilder lines = new StringBuilder();
+        for (int i = 0; i < 300; i++) {
+            lines.append(i).append('\n');
+        }
+        assertThat(withInput(lines.toString(), "stream", "produce", "m", "--shards", "3")
+                        .out())
+                .hasSize(300);
+        Result shown = millrace("stream", "show", "m");
+        assertThat(shown.out()).hasSize(3);
+        assertThat(shown.line(2).get("shard")).isEqualTo(2);
+        assertThat(shown.line(2).get("shards")).isEqualTo(3);
+        assertThat(millrace("stream", "consume", "m", "alone", "--batch", "50").out())
+                .hasSize(300);
+        assertThat(millrace("stream", "consume", "m", "alone").out()).isEmpty();
+        assertThat(millrace("stream", "members", "m", "alone").out()).isEmpty();
+        Millrace mill = Millrace.connect(MillraceSettings.of(
+                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        AtomicInteger others = new AtomicInteger();
+        var running = mill.streams()
+                .consumer("m", "both")
+                .consume(batch -> Mono.delay(Duration.ofMillis(200)).doOnNext(done -> others.addAndGet(batch.size())))
+                .subscribe();
+        Eventually.await(
+                "a member",
+                SOON,
+                () -> millrace("stream", "members", "m", "both").out().size() == 1);
+        Result member = millrace("stream", "members", "m", "both");
+        assertThat(member.keys(0)).containsExactly("stream", "consumer", "member", "shards", "leavesMs");
+        assertThat(member.line(0).get("shards")).isEqualTo(List.of(0, 1, 2));
+        assertThat(millrace("stream", "consume", "m", "both").code()).isEqualTo(Main.DONE);
+        running.dispose();
+        mill.shutdown().block(SOON);
+        assertThat(millrace("stream", "consume", "m", "both").out()).isEmpty();
+    }
+
     @ParameterizedTest
-    @ValueSource(strings = {"produce", "consume", "list", "show", "tail", "register", "trim", "seek", "dead-letters"})
+    @ValueSource(
+            strings = {
+                "create",
+                "produce",
+                "consume",
+                "list",
+                "show",
+                "tail",
+                "register",
+                "members",
+                "trim",
+                "seek",
+                "dead-letters"
+            })
     @DisplayName("every command has help with an example")
     void help(String command) {
         Result help = millrace("stream", command, "--help");

@@ -130,4 +130,30 @@ class StreamsApiIT {
     private String metrics() {
         return new String(http.get("/metrics").response().body(), StandardCharsets.UTF_8);
     }
+
+    @Test
+    @DisplayName("T5 a stream is created with shards, once; each is shown, and who reads them")
+    void shards() {
+        assertThat(http.put("/api/streams/m", "{\"shards\":2}").field("created"))
+                .isEqualTo(true);
+        assertThat(http.put("/api/streams/m", "{\"shards\":2}").field("created"))
+                .isEqualTo(false);
+        Answer other = http.put("/api/streams/m", "{\"shards\":3}");
+        assertThat(other.status()).isEqualTo(409);
+        assertThat(String.valueOf(other.field("detail"))).contains("has 2 shards, not 3");
+        assertThat(http.put("/api/streams/m", "{\"shards\":0}").status()).isEqualTo(400);
+        assertThat(http.get("/api/streams/m").list("shards")).hasSize(2);
+        assertThat(http.get("/api/streams/m/consumers/c/members").list("members"))
+                .isEmpty();
+        Disposable running =
+                mill.streams().consumer("m", "c").consume(batch -> Mono.empty()).subscribe();
+        Eventually.await(
+                "a member",
+                SOON,
+                () -> http.get("/api/streams/m/consumers/c/members")
+                                .list("members")
+                                .size()
+                        == 1);
+        running.dispose();
+    }
 }

@@ -129,7 +129,12 @@ final class StreamRig implements AutoCloseable {
 
     /** A key of the stream, such as {@code log}. */
     String key(String part) {
-        return mill.redis().keys().unitText("stream", "s", 0) + part;
+        return key(0, part);
+    }
+
+    /** As above, of another shard. */
+    String key(int shard, String part) {
+        return mill.redis().keys().unitText("stream", "s", shard) + part;
     }
 
     /** A command past the stream, to look or to harm. */

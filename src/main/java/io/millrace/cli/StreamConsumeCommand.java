@@ -1,0 +1,96 @@
+package io.millrace.cli;
+
+import io.millrace.server.StreamShapes;
+import io.millrace.stream.EntryId;
+import io.millrace.stream.StreamDelivery;
+import io.millrace.stream.StreamState;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Objects;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
+import reactor.core.scheduler.Schedulers;
+
+@Command(
+        name = "consume",
+        description = "Read as a consumer: {stream, id, payload} each, committed after it was printed."
+                + " Ends with the last entry there is, unless --follow.",
+        footer = {
+            "%nExamples:",
+            "  millrace stream consume products indexer --batch 100",
+            "  millrace stream consume products indexer --follow | while read -r line; do ...; done"
+        })
+final class StreamConsumeCommand extends StreamConsumerAction {
+
+    private static final Duration LOOK = Duration.ofSeconds(1);
+
+    @Option(names = "--batch", paramLabel = "N", defaultValue = "100", description = "How many to read at a time.")
+    private int batch;
+
+    @Option(names = "--follow", description = "Wait for further entries, until interrupted.")
+    private boolean follow;
+
+    @Override
+    int run(Session session) {
+        stream(session).register(consumer).block();
+        Map<Integer, EntryId> ends = open(session).block();
+        if (!follow && Objects.requireNonNull(ends).isEmpty()) {
+            return Main.DONE;
+        }
+        Map<Integer, EntryId> left = new HashMap<>(ends);
+        Sinks.Empty<Void> stop = Sinks.empty();
+        Signals.onEnd(stop::tryEmitEmpty);
+        Waiting.forEach(
+                consumer(session)
+                        .batchSize(batch)
+                        .batches()
+                        .concatMap(
+                                one -> printed(session, one).then(one.commit()).thenReturn(one), 0)
+                        .takeUntil(one -> {
+                            left.computeIfPresent(
+                                    one.batch().shard(),
+                                    (shard, end) -> end.isAfter(one.batch().lastId()) ? end : null);
+                            return !follow && left.isEmpty();
+                        })
+                        .takeUntilOther(
+                                follow ? stop.asMono() : Mono.firstWithSignal(stop.asMono(), others(session, ends))),
+                one -> {});
+        return Main.DONE;
+    }
+
+    /** The last entries there are, of the shards that have any this consumer has not committed. */
+    private Mono<Map<Integer, EntryId>> open(Session session) {
+        return stream(session)
+                .state()
+                .filter(state -> state.last().isAfter(offset(state)))
+                .collectMap(StreamState::shard, StreamState::last);
+    }
+
+    /** Ends when everything is committed, by other members of the consumer too: shards that are theirs are not seen here. */
+    private Mono<Void> others(Session session, Map<Integer, EntryId> ends) {
+        return Flux.interval(LOOK)
+                .onBackpressureDrop()
+                .concatMap(tick -> open(session))
+                .filter(open -> ends.keySet().stream().noneMatch(open::containsKey))
+                .next()
+                .then();
+    }
+
+    private EntryId offset(StreamState state) {
+        return state.consumers().stream()
+                .filter(one -> one.name().equals(consumer))
+                .map(StreamState.ConsumerState::offset)
+                .findFirst()
+                .orElse(EntryId.ZERO);
+    }
+
+    private Mono<Void> printed(Session session, StreamDelivery one) {
+        return Mono.<Void>fromRunnable(() ->
+                        one.batch().entries().forEach(entry -> session.console().data(StreamShapes.entry(name, entry))))
+                .subscribeOn(Schedulers.boundedElastic());
+    }
+}

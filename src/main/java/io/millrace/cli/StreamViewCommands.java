@@ -1,0 +1,67 @@
+package io.millrace.cli;
+
+import io.millrace.server.StreamShapes;
+import io.millrace.stream.EntryId;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import reactor.core.publisher.Flux;
+
+/** What is in streams. */
+final class StreamViewCommands {
+
+    private StreamViewCommands() {}
+
+    @Command(
+            name = "list",
+            description = "Show all streams, as show does.",
+            footer = "%nExample: millrace stream list | jq -r .stream")
+    static final class ListAll extends Action {
+
+        @Override
+        int run(Session session) {
+            var streams = session.mill().streams();
+            Waiting.forEach(
+                    streams.names().concatMap(name -> streams.stream(name).state()),
+                    state -> session.console().data(StreamShapes.state(state)));
+            return Main.DONE;
+        }
+    }
+
+    @Command(
+            name = "show",
+            description =
+                    "Show one stream, a line for each shard: {stream, shard, shards, length, first, last, trimmed, notes, oldestNoteMs,"
+                            + " consumers: [{consumer, offset, lag, lagIsLeast, ageMs, deadLetters, paused, active}]}.",
+            footer = "%nExample: millrace stream show products | jq '.consumers[] | select(.lag > 1000)'")
+    static final class Show extends StreamAction {
+
+        @Override
+        int run(Session session) {
+            Waiting.forEach(stream(session).state(), state -> session.console().data(StreamShapes.state(state)));
+            return Main.DONE;
+        }
+    }
+
+    @Command(
+            name = "tail",
+            description = "Show the entries there are, without a consumer: {stream, id, payload} each.",
+            footer = "%nExample: millrace stream tail products --after 1790000000000-0 -n 20")
+    static final class Tail extends StreamAction {
+
+        @Option(names = "--after", paramLabel = "ID", defaultValue = "0-0", description = "Begin behind this entry.")
+        private String after;
+
+        @Option(names = "-n", paramLabel = "N", description = "How many at most. Default: all.")
+        private @Nullable Long count;
+
+        @Override
+        int run(Session session) {
+            Flux<Map<String, @Nullable Object>> entries =
+                    stream(session).entries(EntryId.parse(after)).map(entry -> StreamShapes.entry(name, entry));
+            Waiting.forEach(count == null ? entries : entries.take(count), session.console()::data);
+            return Main.DONE;
+        }
+    }
+}
