@@ -37,8 +37,8 @@ final class StreamConsumeCommand extends StreamConsumerAction {
     @Override
     int run(Session session) {
         stream(session).register(consumer).block();
-        Map<Integer, EntryId> ends = open(session).block();
-        if (!follow && Objects.requireNonNull(ends).isEmpty()) {
+        Map<Integer, EntryId> ends = Objects.requireNonNull(open(session).block());
+        if (!follow && ends.isEmpty()) {
             return Main.DONE;
         }
         Map<Integer, EntryId> left = new HashMap<>(ends);
