@@ -41,7 +41,7 @@ final class DeadLetterCommands implements Runnable {
             description = "Show them, oldest first: {entry, queue, facet, id, attempts, reason, deliveredAt,"
                     + " firstHandedOutAt, deadAt, event} each.",
             footer = "%nExample: millrace queue dead-letters list searches -n 20")
-    static final class Show extends QueueCommand.OnQueue {
+    static final class Show extends OnQueue {
 
         @Option(names = "-n", paramLabel = "N", description = "How many at most. Default: all.")
         private long n = Long.MAX_VALUE;
@@ -83,7 +83,7 @@ final class DeadLetterCommands implements Runnable {
                     "Give dead letters another chance: back to their old place, with their id, and all attempts before"
                             + " them. Prints {queue, redriven}. Exit code 1 if a named one was not there.",
             footer = "%nExample: millrace queue dead-letters redrive searches --all")
-    static final class Redrive extends QueueCommand.OnQueue {
+    static final class Redrive extends OnQueue {
 
         @ArgGroup(multiplicity = "1")
         private Which which;
@@ -103,7 +103,7 @@ final class DeadLetterCommands implements Runnable {
             description =
                     "Remove dead letters for good. Prints {queue, dropped}. Exit code 1 if a named one was not there.",
             footer = "%nExample: millrace queue dead-letters drop searches --facet env-1 --yes")
-    static final class Drop extends QueueCommand.OnQueue {
+    static final class Drop extends OnQueue {
 
         @ArgGroup(multiplicity = "1")
         private Which which;

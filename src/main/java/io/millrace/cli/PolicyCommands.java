@@ -21,7 +21,7 @@ final class PolicyCommands {
     private PolicyCommands() {}
 
     /** A command that changes something, and shows what is set then. */
-    private abstract static class Change extends QueueCommand.OnQueue {
+    private abstract static class Change extends OnQueue {
 
         abstract Mono<Void> change(Policies policies);
 

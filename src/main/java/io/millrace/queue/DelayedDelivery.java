@@ -48,7 +48,7 @@ final class DelayedDelivery {
 
     private Mono<Delivered> attempt(Event event, String due, byte[] element, int stale) {
         return registry.routes().flatMap(routes -> {
-            Registry.Matching matching = routes.matching(event);
+            Routes.Matching matching = routes.matching(event);
             return redis.isCluster()
                     ? eachAlone(matching, event, due, element)
                     : checked(routes, matching, event, due, element, stale);
@@ -56,11 +56,10 @@ final class DelayedDelivery {
     }
 
     private Mono<Delivered> checked(
-            Registry.Routes routes, Registry.Matching matching, Event event, String due, byte[] element, int stale) {
+            Routes routes, Routes.Matching matching, Event event, String due, byte[] element, int stale) {
         List<byte[]> keys = new ArrayList<>();
         keys.add(registry.versionKey());
-        matching.routes()
-                .forEach(route -> keys.add(route.unit(event.environment()).prefix()));
+        matching.units().forEach(unit -> keys.add(unit.prefix()));
         return redis.run(QueueScripts.SCHEDULE, keys, arguments(routes.version(), event, due, element, true))
                 .flatMap(reply -> {
                     if (reply.status(Status.class) == Status.OK) {
@@ -77,14 +76,11 @@ final class DelayedDelivery {
                 });
     }
 
-    private Mono<Delivered> eachAlone(Registry.Matching matching, Event event, String due, byte[] element) {
+    private Mono<Delivered> eachAlone(Routes.Matching matching, Event event, String due, byte[] element) {
         return Flux.range(0, matching.routes().size())
                 .concatMap(i -> redis.run(
                         QueueScripts.SCHEDULE,
-                        List.of(matching.routes()
-                                .get(i)
-                                .unit(event.environment())
-                                .prefix()),
+                        List.of(matching.units().get(i).prefix()),
                         arguments(UNCHECKED, event, due, element, i == 0)))
                 .map(reply -> reply.number(1) == 1)
                 .collectList()
@@ -101,7 +97,7 @@ final class DelayedDelivery {
                 element);
     }
 
-    private static Delivered delivered(Event event, Registry.Matching matching, IntPredicate kept) {
+    private static Delivered delivered(Event event, Routes.Matching matching, IntPredicate kept) {
         List<String> known = new ArrayList<>();
         for (int i = 0; i < matching.queues().size(); i++) {
             if (!kept.test(i)) {

@@ -98,7 +98,7 @@ final class Deliverer {
                         .then(Mono.fromSupplier(batch::outcomes)));
     }
 
-    private Mono<Void> deliverToQueue(OutgoingBatch batch, Registry.Routes routes, OutgoingBatch.Part part) {
+    private Mono<Void> deliverToQueue(OutgoingBatch batch, Routes routes, OutgoingBatch.Part part) {
         List<OutgoingBatch.Part> alone = List.of(part);
         List<byte[]> args = arguments(UNCHECKED, maintenanceWindow(routes, alone), batch, alone, false);
         return run(routes, alone, List.of(part.unit().prefix()), args)
@@ -111,8 +111,7 @@ final class Deliverer {
     }
 
     /** A call that failed may have been the one to look after the windows: the next one does it again. */
-    private Mono<Reply> run(
-            Registry.Routes routes, List<OutgoingBatch.Part> parts, List<byte[]> keys, List<byte[]> args) {
+    private Mono<Reply> run(Routes routes, List<OutgoingBatch.Part> parts, List<byte[]> keys, List<byte[]> args) {
         return redis.run(limited(parts) ? QueueScripts.ADMIT : QueueScripts.DELIVER, keys, args)
                 .doOnError(error -> parts.forEach(part -> routes.maintained().remove(part.unit())));
     }
@@ -157,7 +156,7 @@ final class Deliverer {
     }
 
     /** About once a second a call also looks after the deduplication windows of its queues; all others leave that out. */
-    private long maintenanceWindow(Registry.Routes routes, List<OutgoingBatch.Part> parts) {
+    private long maintenanceWindow(Routes routes, List<OutgoingBatch.Part> parts) {
         long now = System.nanoTime();
         boolean due = false;
         for (OutgoingBatch.Part part : parts) {

@@ -18,6 +18,25 @@ import reactor.core.publisher.Mono;
  * <p>Everything is cold and may be subscribed to by any number of consumers in any number of processes, which share the messages.
  * Elements arrive on Millrace's worker threads. While Redis is away {@code receive} and {@code consume} wait and go on by themselves;
  * everything else fails at once with {@link io.millrace.RedisUnavailableException}. Thread safe.
+ *
+ * <h2>Several partitions</h2>
+ *
+ * A queue may be registered with several partitions ({@link QueueOptions.Builder#partitions}), each with a slot of its own; a facet is
+ * always in the same one. What is different then:
+ *
+ * <ul>
+ *   <li>{@code receive} and {@code consume} make the subscription a member of the queue's group. The members share the partitions among
+ *       them, at most {@code ceil(partitions / members)} each, and share anew when one comes, leaves (at once) or dies (within 5 s). A
+ *       member reads its own partitions first. When these have nothing more for it, it helps with the others, so nobody idles while there
+ *       is work; more members than partitions all work. Two who read the same partition do no harm: each message has its own lease.
+ *   <li>{@code pull} and {@code lease} look at all partitions, and are no members.
+ *   <li>One reader serves its partitions by turns in proportion to the weights of their active facets: facets get equal shares however
+ *       they hash. Between members shares are fair as far as partitions are evenly filled; who reads alone is fair to all.
+ *   <li>{@code facets} goes partition by partition; {@code peek} shows one of the orders in which partitions may take turns;
+ *       {@link #cancel} asks all of them; a batch is of one partition.
+ *   <li>An event id is single within a facet's partition: the same id under another environment may be another message.
+ *   <li>When one partition cannot be read, in Cluster, the others go on; {@code pull} hands out what it took, then fails.
+ * </ul>
  */
 public final class FacetQueue {
 

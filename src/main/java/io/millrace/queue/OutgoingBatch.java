@@ -36,7 +36,7 @@ final class OutgoingBatch {
         private int[] events = new int[8];
         private int size;
 
-        private Part(Registry.Route route, Unit unit) {
+        private Part(Routes.Route route, Unit unit) {
             this.unit = unit;
             this.admission = route.registration().admission();
         }
@@ -93,16 +93,17 @@ final class OutgoingBatch {
     }
 
     /** Decides, or decides anew, where each event goes. */
-    List<Part> route(Registry.Routes routes) {
+    List<Part> route(Routes routes) {
         Map<Unit, Part> parts = new LinkedHashMap<>();
         for (int i = 0; i < events.size(); i++) {
             if (failures[i] == null) {
-                Registry.Matching matching = routes.matching(events.get(i));
+                Routes.Matching matching = routes.matching(events.get(i));
                 queues.set(i, matching.queues());
                 channels[i] = matching.channel();
                 facets[i] = matching.facet();
-                for (Registry.Route route : matching.routes()) {
-                    parts.computeIfAbsent(route.unit(events.get(i).environment()), unit -> new Part(route, unit))
+                for (int r = 0; r < matching.routes().size(); r++) {
+                    Routes.Route route = matching.routes().get(r);
+                    parts.computeIfAbsent(matching.units().get(r), unit -> new Part(route, unit))
                             .add(i);
                 }
             }

@@ -1,5 +1,6 @@
 package io.millrace.queue;
 
+import io.millrace.MillraceException;
 import io.millrace.redis.Reply;
 import java.time.Duration;
 import java.util.Collections;
@@ -20,9 +21,8 @@ final class QueueWide {
     /** Each gets as many; what is left over the first ones get. */
     static List<Cap> divided(Cap cap, int partitions) {
         if (cap.messages() > 0 && cap.messages() < partitions) {
-            throw new IllegalArgumentException(
-                    "the cap of a queue of " + partitions + " partitions must be " + partitions + " or more, was "
-                            + cap.messages() + ": each partition gets its part; cap facets instead");
+            throw new MillraceException("the cap of a queue of " + partitions + " partitions must be " + partitions
+                    + " or more, was " + cap.messages() + ": each partition gets its part; cap facets instead");
         }
         return IntStream.range(0, partitions)
                 .mapToObj(i -> new Cap(part(cap.messages(), partitions, i), false))
@@ -32,11 +32,10 @@ final class QueueWide {
     /** Each gets as many in a time that is so much longer: the same interval for all, whatever the count. */
     static List<String> divided(Rate rate, int partitions) {
         if (rate.count() > 0 && rate.count() < partitions) {
-            throw new IllegalArgumentException(
-                    "the rate of a queue of " + partitions + " partitions must be " + partitions
-                            + " a period or more, was " + rate.count() + " in " + rate.period()
-                            + ": each partition gets its part; say it of a longer period, such as "
-                            + rate.count() * partitions + " in " + rate.period().multipliedBy(partitions));
+            throw new MillraceException("the rate of a queue of " + partitions + " partitions must be " + partitions
+                    + " a period or more, was " + rate.count() + " in " + rate.period()
+                    + ": each partition gets its part; say it of a longer period, such as "
+                    + rate.count() * partitions + " in " + rate.period().multipliedBy(partitions));
         }
         int burst = Math.max(rate.burst(), partitions);
         return IntStream.range(0, partitions)

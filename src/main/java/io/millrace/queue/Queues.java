@@ -85,7 +85,7 @@ public final class Queues {
 
     /** All registered queues, by name. */
     public Flux<Registration> registrations() {
-        return registry.load().flatMapIterable(Registry.Routes::all).map(Registry.Route::registration);
+        return registry.load().flatMapIterable(Routes::all).map(Routes.Route::registration);
     }
 
     /** A queue by name, registered or not. */

@@ -2,9 +2,7 @@ package io.millrace.queue;
 
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
-import io.millrace.Event;
 import io.millrace.MillraceException;
-import io.millrace.redis.Keys;
 import io.millrace.redis.LuaScript;
 import io.millrace.redis.PubSub;
 import io.millrace.redis.Redis;
@@ -19,8 +17,6 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentMap;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -42,11 +38,6 @@ final class Registry {
     /** How long a pattern may be, in characters. */
     static final int MAX_PATTERN = 2_000;
 
-    /** Topics whose routes are remembered; the whole memory is dropped when it is full. */
-    private static final int MAX_REMEMBERED = 10_000;
-
-    private static final int LONGEST_REMEMBERED = 512;
-
     /** How often somebody who was told of no change looks all the same. */
     private static final Duration LOOK = Duration.ofSeconds(10);
 
@@ -65,119 +56,6 @@ final class Registry {
         SAME,
         MISSING,
         PARTITIONED
-    }
-
-    /** A queue and its compiled pattern. */
-    record Route(Registration registration, Pattern pattern, List<Unit> units) {
-
-        /** Where a facet's messages go. */
-        Unit unit(String facet) {
-            return units.get(registration.partitionOf(facet));
-        }
-    }
-
-    /**
-     * What is known of one topic.
-     *
-     * @param routes to the queues that want it
-     * @param queues their names
-     * @param channel it is published on
-     * @param facet it is put into
-     */
-    record Matching(List<Route> routes, List<String> queues, byte[] channel, byte[] facet) {}
-
-    /** What events are routed by. Comparable: a map can then keep apart those whose hashes somebody made collide. */
-    private record Topic(String environment, String type, String name) implements Comparable<Topic> {
-
-        private static final Comparator<Topic> ORDER = Comparator.comparing(Topic::name)
-                .thenComparing(Topic::environment)
-                .thenComparing(Topic::type);
-
-        Topic(Event event) {
-            this(event.environment(), event.type(), event.name());
-        }
-
-        @Override
-        public int compareTo(Topic other) {
-            return ORDER.compare(this, other);
-        }
-    }
-
-    /** All routes at one version. */
-    static final class Routes {
-
-        private final Keys keys;
-        private final byte[] version;
-        private final List<Route> all;
-        private final long loadedNanos;
-        private final boolean waiting;
-        private final ConcurrentMap<Topic, Matching> remembered = new ConcurrentHashMap<>();
-        private final Map<String, Integer> partitions;
-        private final ConcurrentMap<Unit, Long> maintained = new ConcurrentHashMap<>();
-
-        Routes(Keys keys, byte[] version, List<Route> all, Map<String, Integer> partitions, long loadedNanos) {
-            this.keys = keys;
-            this.version = version;
-            this.all = all;
-            this.partitions = partitions;
-            this.loadedNanos = loadedNanos;
-            this.waiting = all.stream()
-                    .anyMatch(route -> route.registration().admission().overflow() == Admission.Overflow.WAIT);
-        }
-
-        /** Whether there is a queue whose producers wait for room. */
-        boolean hasWaiting() {
-            return waiting;
-        }
-
-        byte[] version() {
-            return version;
-        }
-
-        List<Route> all() {
-            return all;
-        }
-
-        /** How many partitions a queue has, registered or not. */
-        int partitions(String queue) {
-            return partitions.getOrDefault(queue, 1);
-        }
-
-        /**
-         * When each unit's deduplication window was last looked after. Kept per version: a queue that was destroyed and registered
-         * again has a new window.
-         */
-        ConcurrentMap<Unit, Long> maintained() {
-            return maintained;
-        }
-
-        /** The queues that want an event. */
-        Matching matching(Event event) {
-            Matching known = remembered.get(new Topic(event));
-            return known != null ? known : matchingAnew(event);
-        }
-
-        private Matching matchingAnew(Event event) {
-            String topic = event.topic();
-            List<Route> matching = new ArrayList<>();
-            for (Route route : all) {
-                if (route.pattern().matches(topic)) {
-                    matching.add(route);
-                }
-            }
-            if (remembered.size() >= MAX_REMEMBERED) {
-                remembered.clear();
-            }
-            Matching result = new Matching(
-                    List.copyOf(matching),
-                    matching.stream().map(route -> route.registration().queue()).toList(),
-                    keys.topicChannel(topic),
-                    event.environment().getBytes(StandardCharsets.UTF_8));
-            if (topic.length() <= LONGEST_REMEMBERED) {
-                remembered.put(new Topic(event), result);
-            }
-            return result;
-        }
     }
 
     private final Redis redis;
@@ -276,7 +154,7 @@ final class Registry {
     Mono<Integer> partitions(String queue) {
         Routes cached = routes;
         boolean fresh =
-                cached != null && (listening || System.nanoTime() - cached.loadedNanos <= CLUSTER_LAG.toNanos());
+                cached != null && (listening || System.nanoTime() - cached.loadedNanos() <= CLUSTER_LAG.toNanos());
         return cached != null && fresh
                 ? Mono.just(cached.partitions(queue))
                 : reload().map(now -> now.partitions(queue));
@@ -303,7 +181,7 @@ final class Registry {
     /** The routes as they are cached, or as they are in Redis when the cache is empty or too old. */
     Mono<Routes> routes() {
         Routes cached = routes;
-        if (cached == null || (redis.isCluster() && System.nanoTime() - cached.loadedNanos > CLUSTER_LAG.toNanos())) {
+        if (cached == null || (redis.isCluster() && System.nanoTime() - cached.loadedNanos() > CLUSTER_LAG.toNanos())) {
             return reload();
         }
         return Mono.just(cached);
@@ -376,13 +254,13 @@ final class Registry {
             partitions.put(several.text(i), (int)
                     Math.max(1, Math.min(QueueOptions.MAX_PARTITIONS, several.number(i + 1))));
         }
-        List<Route> all = new ArrayList<>();
+        List<Routes.Route> all = new ArrayList<>();
         for (int i = 3; i + 2 < reply.size(); i += 3) {
             String queue = reply.text(i);
             String pattern = reply.text(i + 1);
             try {
                 int count = partitions.getOrDefault(queue, 1);
-                all.add(new Route(
+                all.add(new Routes.Route(
                         new Registration(queue, pattern, Admission.read(reply.text(i + 2)), count),
                         compile(queue, pattern),
                         IntStream.range(0, count)

@@ -69,8 +69,8 @@ final class RoomAwaiting {
         });
     }
 
-    private static @Nullable String waitingFor(Registry.Routes routes, Event event, Delivered delivered) {
-        for (Registry.Route route : routes.matching(event).routes()) {
+    private static @Nullable String waitingFor(Routes routes, Event event, Delivered delivered) {
+        for (Routes.Route route : routes.matching(event).routes()) {
             Registration registration = route.registration();
             if (registration.admission().overflow() == Admission.Overflow.WAIT
                     && delivered.refusedBy().contains(registration.queue())) {

@@ -57,6 +57,49 @@ class QueuePoliciesCommandIT {
     }
 
     @Test
+    @DisplayName(
+            "a queue with partitions is registered, shown, examined and kept from being given another number of them")
+    void partitions() {
+        Result registered = millrace("queue", "register", "parts", ".*", "--partitions", "3");
+        assertThat(registered.out()).containsExactly("{\"queue\":\"parts\",\"pattern\":\".*\",\"partitions\":3}");
+        assertThat(millrace("queue", "register", "parts", ".*:t:.*").line(0).get("partitions"))
+                .isEqualTo(3);
+        Result refused = millrace("queue", "register", "parts", ".*", "--partitions", "2");
+        assertThat(refused.code()).isEqualTo(2);
+        assertThat(refused.err()).contains("has 3 partitions").contains("destroy it");
+        assertThat(millrace("queue", "register", "parts", ".*", "--partitions", "65")
+                        .code())
+                .isEqualTo(2);
+        for (int i = 0; i < 9; i++) {
+            deliver("f" + i, "m" + i);
+        }
+        Result shown = millrace("queue", "show", "parts");
+        assertThat((List<?>) shown.line(0).get("partitions")).hasSize(3);
+        assertThat(shown.line(0).get("waiting")).isEqualTo(9);
+        assertThat((List<?>) millrace("queue", "load", "parts").line(0).get("partitions"))
+                .hasSize(3);
+        Result examined = millrace("queue", "doctor", "parts");
+        assertThat(examined.code()).isZero();
+        assertThat((List<?>) examined.line(0).get("partitions")).hasSize(3);
+        Result leased = millrace("queue", "pull", "parts", "-n", "9", "--lease", "1m");
+        assertThat(leased.out()).hasSize(9);
+        for (int i = 0; i < 9; i++) {
+            assertThat(millrace(
+                                    "queue",
+                                    "ack",
+                                    "parts",
+                                    String.valueOf(leased.line(i).get("receipt")))
+                            .code())
+                    .isZero();
+        }
+        assertThat(millrace("queue", "cap", "parts", "2").code()).isEqualTo(2);
+        assertThat(millrace("queue", "destroy", "parts", "--yes").code()).isZero();
+        assertThat(millrace("queue", "register", "parts", ".*", "--partitions", "2")
+                        .code())
+                .isZero();
+    }
+
+    @Test
     @DisplayName("weight, cap, rate, order and cost are set, shown and taken away")
     void policies() {
         Result weight = millrace("queue", "weight", "q", "env-1", "2.5");

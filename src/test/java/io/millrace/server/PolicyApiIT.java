@@ -117,6 +117,26 @@ class PolicyApiIT {
     }
 
     @Test
+    @DisplayName("a registration may have partitions, which stay; looks at the queue show each of them")
+    void partitions() {
+        assertThat(http.put("/api/queues/parts", "{\"pattern\":\".*\",\"partitions\":4}")
+                        .json())
+                .isEqualTo(Map.of("queue", "parts", "pattern", ".*", "partitions", 4));
+        Answer refused = http.put("/api/queues/parts", "{\"pattern\":\".*\",\"partitions\":5}");
+        assertThat(refused.status()).isEqualTo(400);
+        assertThat(String.valueOf(refused.field("detail"))).contains("has 4 partitions");
+        assertThat(http.put("/api/queues/parts", "{\"pattern\":\".*\",\"partitions\":0}")
+                        .status())
+                .isEqualTo(400);
+        mill.deliver(Event.of("a", "t", "n").withId("1")).block(SOON);
+        assertThat(http.get("/api/queues/parts").list("partitions")).hasSize(4);
+        assertThat(http.get("/api/queues/parts/load").list("partitions")).hasSize(4);
+        assertThat(http.post("/api/queues/parts/doctor", HttpTester.JSON, "{}").list("partitions"))
+                .hasSize(4);
+        assertThat(http.get("/api/queues/q").json().containsKey("partitions")).isFalse();
+    }
+
+    @Test
     @DisplayName("a registration may have a limit, and a delivery that it refuses says so")
     void limits() {
         Answer registered = http.put("/api/queues/q", "{\"pattern\":\".*\",\"limit\":1,\"overflow\":\"reject\"}");

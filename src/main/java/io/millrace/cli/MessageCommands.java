@@ -1,0 +1,173 @@
+package io.millrace.cli;
+
+import io.millrace.queue.LeaseOptions;
+import io.millrace.queue.Receipt;
+import io.millrace.server.Shapes;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Commands that take messages out of a queue, or show those that come next. */
+final class MessageCommands {
+
+    private MessageCommands() {}
+
+    @Command(
+            name = "pull",
+            description = "Take messages, in turn from each facet: {queue, facet, id, attempt, receipt, event} each."
+                    + " Without --lease they are gone from the queue, at most once.",
+            footer = {
+                "%nExamples:",
+                "  millrace queue pull searches",
+                "  millrace queue pull searches -n 100 --lease 5m > batch && work batch &&",
+                "    millrace queue ack searches $(jq -r .receipt batch)"
+            })
+    static final class Pull extends OnQueue {
+
+        @Option(names = "-n", paramLabel = "N", defaultValue = "1", description = "How many at most.")
+        private int n;
+
+        @Option(
+                names = "--lease",
+                paramLabel = "TIME",
+                description = "Take them under a lease, such as 30s: what is not acknowledged in time comes again.")
+        private @Nullable Duration lease;
+
+        @Override
+        void check() {
+            if (n < 1) {
+                throw usage("-n must be 1 or more, was " + n);
+            }
+            options();
+        }
+
+        @Override
+        int run(Session session) {
+            Console console = session.console();
+            LeaseOptions options = options();
+            int taken = 0;
+            int before = -1;
+            while (taken < n && taken != before) {
+                before = taken;
+                int now = Math.min(n - taken, LeaseOptions.MAX_BATCH_SIZE);
+                List<Map<String, @Nullable Object>> batch = Objects.requireNonNull(
+                        options == null
+                                ? session.mill()
+                                        .queue(name)
+                                        .pull(now)
+                                        .map(Shapes::message)
+                                        .collectList()
+                                        .block()
+                                : session.mill()
+                                        .queue(name)
+                                        .lease(now, options)
+                                        .map(Shapes::delivery)
+                                        .collectList()
+                                        .block());
+                batch.forEach(console::data);
+                taken += batch.size();
+            }
+            if (taken == 0) {
+                sayIfUnknown(session);
+            }
+            return Main.DONE;
+        }
+
+        private @Nullable LeaseOptions options() {
+            return lease == null ? null : LeaseOptions.builder().lease(lease).build();
+        }
+    }
+
+    @Command(
+            name = "ack",
+            description = "Acknowledge leased messages by their receipts: {receipt, acknowledged} each."
+                    + " Exit code 1 if a lease was not held any more.",
+            footer = "%nExample: millrace queue ack searches 30000.20.1790000000000-0")
+    static final class Ack extends OnQueue {
+
+        @Parameters(index = "1..*", arity = "1..*", paramLabel = "RECEIPT", description = "What pull --lease gave.")
+        private List<String> receipts;
+
+        @Override
+        int run(Session session) {
+            boolean all = true;
+            for (String receipt : receipts) {
+                boolean acknowledged = acknowledge(session, receipt);
+                session.console().data(Shapes.acknowledged(receipt, acknowledged));
+                all &= acknowledged;
+            }
+            return all ? Main.DONE : Main.PARTLY;
+        }
+
+        private boolean acknowledge(Session session, String text) {
+            Receipt receipt;
+            try {
+                receipt = Receipt.parse(text);
+            } catch (IllegalArgumentException e) {
+                session.console().say(String.valueOf(e.getMessage()));
+                return false;
+            }
+            return Objects.requireNonNull(
+                    session.mill().queue(name).acknowledge(receipt).block());
+        }
+    }
+
+    @Command(
+            name = "peek",
+            description =
+                    "Show the messages that pull would take, and leave them: {queue, facet, id, attempt, event} each.",
+            footer = "%nExample: millrace queue peek searches -n 20")
+    static final class Peek extends OnQueue {
+
+        @Option(names = "-n", paramLabel = "N", defaultValue = "10", description = "How many at most, up to 256.")
+        private int n;
+
+        @Override
+        void check() {
+            if (n < 1 || n > LeaseOptions.MAX_BATCH_SIZE) {
+                throw usage("-n must be 1 to " + LeaseOptions.MAX_BATCH_SIZE + ", was " + n);
+            }
+        }
+
+        @Override
+        int run(Session session) {
+            Waiting.forEach(
+                    session.mill().queue(name).peek(n),
+                    message -> session.console().data(Shapes.message(message)));
+            return Main.DONE;
+        }
+    }
+
+    @Command(
+            name = "cancel",
+            description = "Take delayed deliveries back by their event ids: {queue, id, cancelled} each."
+                    + " Exit code 1 if one was not to come any more.",
+            footer = "%nExample: millrace queue cancel reminders reminder-17")
+    static final class Cancel extends OnQueue {
+
+        @Parameters(index = "1..*", arity = "1..*", paramLabel = "ID", description = "The events' ids.")
+        private List<String> ids;
+
+        @Override
+        int run(Session session) {
+            boolean all = true;
+            for (String id : ids) {
+                boolean cancelled = Objects.requireNonNull(
+                        session.mill().queue(name).cancel(id).block());
+                Map<String, Object> shape = new LinkedHashMap<>();
+                shape.put("queue", name);
+                shape.put("id", id);
+                shape.put("cancelled", cancelled);
+                session.console().data(shape);
+                all &= cancelled;
+            }
+            return all ? Main.DONE : Main.PARTLY;
+        }
+    }
+}

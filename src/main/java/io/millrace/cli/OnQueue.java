@@ -1,0 +1,21 @@
+package io.millrace.cli;
+
+import io.millrace.server.QueueState;
+import picocli.CommandLine.Parameters;
+
+/** A command about one queue. */
+abstract class OnQueue extends Action {
+
+    @Parameters(index = "0", paramLabel = "NAME", description = "The queue's name.")
+    String name;
+
+    final void sayIfUnknown(Session session) {
+        if (QueueState.of(session.mill(), name).block() == null) {
+            sayUnknown(session);
+        }
+    }
+
+    final void sayUnknown(Session session) {
+        session.console().say("queue \"" + name + "\" is not registered and holds nothing; see: millrace queue list");
+    }
+}
