@@ -1,5 +1,5 @@
 --[[ stream/unregister.lua: forgets a consumer: the stream is not kept for it any more. Its dead letters stay.
-  KEYS[1]  unit prefix; derived: consumers SET, paused:<consumer> and added:<consumer> STRING      "<namespace>:stream:{<name>/<shard>}:"
+  KEYS[1]  unit prefix; derived: consumers SET, paused:, added: and lane.offset:<consumer> STRING      "<namespace>:stream:{<name>/<shard>}:"
   KEYS[2]  offset  STRING  the consumer's last committed id
   ARGV[1]  consumer
   Returns  {"OK", 1 when it was registered}.
@@ -7,5 +7,6 @@
   Twice    a repeated call changes nothing. Cost 3 calls. ]]
 local call = redis.call
 local known = call('SREM', KEYS[1] .. 'consumers', ARGV[1])
-call('DEL', KEYS[2], KEYS[1] .. 'paused:' .. ARGV[1], KEYS[1] .. 'added:' .. ARGV[1])
+call('DEL', KEYS[2], KEYS[1] .. 'paused:' .. ARGV[1], KEYS[1] .. 'added:' .. ARGV[1],
+  KEYS[1] .. 'lane.offset:' .. ARGV[1])
 return {'OK', known}

@@ -134,7 +134,7 @@ final class DeliverCommand extends Action {
         }
         EventIntake intake = new EventIntake(session.mill(), QueueSettings.DEFAULT_MAX_EVENT_BYTES);
         Tally tally = new Tally(console);
-        try (Progress progress = Progress.over(file, console)) {
+        try (Progress progress = Progress.over("delivering", file, console)) {
             Waiting.forEach(intake.deliver(lines(file, console.in(), progress)), tally::add);
         } catch (MillraceException e) {
             tally.sum();

@@ -24,10 +24,10 @@ final class Progress implements AutoCloseable {
     }
 
     /** How far a file has been read. */
-    static Progress over(@Nullable Path file, Console console) {
+    static Progress over(String task, @Nullable Path file, Console console) {
         return file == null || size(file) < WORTH_SHOWING
                 ? new Progress(null)
-                : shown("delivering", size(file), " KiB", 1024, console);
+                : shown(task, size(file), " KiB", 1024, console);
     }
 
     /** How many of so many are done. */

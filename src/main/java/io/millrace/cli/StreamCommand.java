@@ -13,6 +13,7 @@ import picocli.CommandLine.Spec;
             StreamCareCommands.Create.class,
             StreamProduceCommand.class,
             StreamConsumeCommand.class,
+            StreamBackfillCommand.class,
             StreamViewCommands.ListAll.class,
             StreamViewCommands.Show.class,
             StreamViewCommands.Tail.class,

@@ -1,8 +1,5 @@
 package io.millrace.cli;
 
-import io.millrace.MalformedEventException;
-import io.millrace.json.Json;
-import io.millrace.server.LineSplitter;
 import io.millrace.stream.Change;
 import io.millrace.stream.EntryId;
 import io.millrace.stream.StreamProducer;
@@ -41,8 +38,6 @@ final class StreamProduceCommand extends StreamAction {
             description = "Create the stream with so many if it is not there. Fails if it has another number.")
     private @Nullable Integer shards;
 
-    private record Parsed(long line, Change change) {}
-
     @Override
     int run(Session session) {
         Console console = session.console();
@@ -52,15 +47,9 @@ final class StreamProduceCommand extends StreamAction {
         }
         StreamProducer producer = session.mill().streams().producer(name);
         List<Long> bad = new ArrayList<>();
-        try (Progress progress = Progress.over(file, console)) {
+        try (Progress progress = Progress.over("producing", file, console)) {
             Waiting.forEach(
-                    DeliverCommand.lines(file, console.in(), progress)
-                            .<Parsed>handle((line, sink) -> {
-                                Parsed parsed = parse(line, console, bad);
-                                if (parsed != null) {
-                                    sink.next(parsed);
-                                }
-                            })
+                    StreamLines.read(file, console, progress, bad)
                             .buffer(PIECE)
                             .concatMap(piece -> produced(producer, piece), 1),
                     shapes -> shapes.forEach(console::data));
@@ -68,8 +57,9 @@ final class StreamProduceCommand extends StreamAction {
         return bad.isEmpty() ? Main.DONE : Main.PARTLY;
     }
 
-    private Mono<List<Map<String, @Nullable Object>>> produced(StreamProducer producer, List<Parsed> piece) {
-        List<Change> changes = piece.stream().map(Parsed::change).toList();
+    private Mono<List<Map<String, @Nullable Object>>> produced(
+            StreamProducer producer, List<StreamLines.Parsed> piece) {
+        List<Change> changes = piece.stream().map(StreamLines.Parsed::change).toList();
         Mono<List<String>> ids = delay
                 ? producer.delayAll(changes).thenReturn(List.of())
                 : producer.queueAll(changes)
@@ -84,22 +74,5 @@ final class StreamProduceCommand extends StreamAction {
             }
             return shapes;
         });
-    }
-
-    private static @Nullable Parsed parse(LineSplitter.Line line, Console console, List<Long> bad) {
-        try {
-            if (line.tooLong()) {
-                throw new MalformedEventException("the line is too long");
-            }
-            Object record = Json.read(line.bytes());
-            if (record == null) {
-                throw new MalformedEventException("null is no record");
-            }
-            return new Parsed(line.number(), Change.of(record));
-        } catch (MalformedEventException e) {
-            bad.add(line.number());
-            console.say("line " + line.number() + ": " + e.getMessage());
-            return null;
-        }
     }
 }

@@ -33,7 +33,7 @@ final class StreamViewCommands {
             name = "show",
             description =
                     "Show one stream, a line for each shard: {stream, shard, shards, length, first, last, trimmed, notes, oldestNoteMs,"
-                            + " consumers: [{consumer, offset, lag, lagIsLeast, ageMs, deadLetters, paused, active}]}.",
+                            + " consumers: [{consumer, offset, lag, lagIsLeast, ageMs, backfillLag, deadLetters, paused, active}]}.",
             footer = "%nExample: millrace stream show products | jq '.consumers[] | select(.lag > 1000)'")
     static final class Show extends StreamAction {
 

@@ -19,6 +19,7 @@ final class StreamMetrics {
     private final MultiGauge notes;
     private final MultiGauge lag;
     private final MultiGauge age;
+    private final MultiGauge backfillLag;
     private final MultiGauge dead;
     private final MultiGauge active;
 
@@ -27,6 +28,7 @@ final class StreamMetrics {
         this.notes = gauge(registry, "notes", "Repair notes that wait");
         this.lag = gauge(registry, "lag", "Entries a consumer has not committed");
         this.age = gauge(registry, "lag.age.seconds", "Since when the first of them has been there");
+        this.backfillLag = gauge(registry, "backfill.lag", "Entries of backfills that wait for a consumer");
         this.dead = gauge(registry, "dead", "Entries a consumer could not handle");
         this.active = gauge(registry, "active", "1 if an instance of a consumer is active");
     }
@@ -47,6 +49,7 @@ final class StreamMetrics {
         rows(notes, states, StreamState::notes);
         consumers(lag, states, ConsumerState::lag);
         consumers(age, states, state -> state.age().toMillis() / 1000.0);
+        consumers(backfillLag, states, ConsumerState::backfillLag);
         consumers(dead, states, ConsumerState::deadLetters);
         consumers(active, states, state -> state.active() ? 1 : 0);
     }

@@ -1,6 +1,7 @@
 package io.millrace.server;
 
 import io.millrace.MalformedEventException;
+import io.millrace.stream.BackfillState;
 import io.millrace.stream.ConsumerMember;
 import io.millrace.stream.DeadLetter;
 import io.millrace.stream.EntryId;
@@ -71,6 +72,24 @@ public final class StreamShapes {
         return shape;
     }
 
+    /** {@code stream, backfill, fed, closed, cancelled, over, consumers}. */
+    public static Map<String, @Nullable Object> backfill(BackfillState state) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("stream", state.stream());
+        shape.put("backfill", state.id());
+        shape.put("fed", state.fed());
+        shape.put("closed", state.closed());
+        shape.put("cancelled", state.cancelled());
+        shape.put("over", state.isOver());
+        shape.put(
+                "consumers",
+                state.consumers().stream()
+                        .map(one -> Map.of(
+                                "consumer", one.consumer(), "handled", one.handled(), "overtaken", one.overtaken()))
+                        .toList());
+        return shape;
+    }
+
     /** {@code removed, heldBackBy, stale}. */
     public static Map<String, @Nullable Object> trimmed(Trimmer.Report report) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
@@ -87,6 +106,7 @@ public final class StreamShapes {
         shape.put("lag", state.lag());
         shape.put("lagIsLeast", state.lagIsLeast());
         shape.put("ageMs", state.age().toMillis());
+        shape.put("backfillLag", state.backfillLag());
         shape.put("deadLetters", state.deadLetters());
         shape.put("paused", state.paused());
         shape.put("active", state.active());

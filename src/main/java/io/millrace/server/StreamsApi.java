@@ -35,6 +35,8 @@ final class StreamsApi {
                 .route("GET", STREAM + "/entries", Router.Kind.GUARDED, this::entries)
                 .route("POST", STREAM + "/entries", Router.Kind.GUARDED, this::produce)
                 .route("POST", STREAM + "/trim", Router.Kind.GUARDED, this::trim)
+                .route("GET", STREAM + "/backfills", Router.Kind.GUARDED, this::backfills)
+                .route("POST", STREAM + "/backfills/{backfill}/cancel", Router.Kind.GUARDED, this::cancelBackfill)
                 .route("PUT", CONSUMER, Router.Kind.GUARDED, this::register)
                 .route("DELETE", CONSUMER, Router.Kind.GUARDED, this::unregister)
                 .route("GET", CONSUMER + "/members", Router.Kind.GUARDED, this::members)
@@ -125,6 +127,21 @@ final class StreamsApi {
                 .trimmer(exchange.path("name"))
                 .runOnce()
                 .flatMap(report -> exchange.answer(200, StreamShapes.trimmed(report)));
+    }
+
+    private Mono<Void> backfills(Exchange exchange) {
+        return stream(exchange)
+                .backfills()
+                .map(StreamShapes::backfill)
+                .collectList()
+                .flatMap(all -> exchange.answer(200, Map.of("backfills", all)));
+    }
+
+    private Mono<Void> cancelBackfill(Exchange exchange) {
+        return mill.streams()
+                .backfill(exchange.path("name"), exchange.path("backfill"))
+                .cancel()
+                .flatMap(changed -> exchange.answer(200, Map.of("cancelled", true, "changed", changed)));
     }
 
     private Mono<Void> register(Exchange exchange) {

@@ -73,6 +73,11 @@ public final class ChangeStream {
         return members;
     }
 
+    /** Backfills and how far they have come, by id; those of the last 30 days. */
+    public Flux<BackfillState> backfills() {
+        return Backfill.states(redis, layout);
+    }
+
     /** How many entries there are. */
     public Mono<Long> size() {
         return shards().concatMap(keys -> Calls.call(redis, "XLEN", (Object) keys.logKey()))
@@ -233,23 +238,29 @@ public final class ChangeStream {
     private Mono<ConsumerState> consumer(StreamKeys keys, long now, Reply reply) {
         EntryId offset = EntryId.parse(reply.text(1));
         EntryId unread = idOrNull(reply.text(2));
-        Mono<Long> lag = unread == null ? Mono.just(0L) : count(keys, offset);
-        return lag.map(count -> new ConsumerState(
-                reply.text(0),
-                offset,
-                count,
-                count >= COUNTED,
-                unread == null ? Duration.ZERO : Duration.ofMillis(Math.max(0, now - unread.ms())),
-                reply.number(3),
-                reply.number(4) == 1,
-                reply.number(5) == 1));
+        Mono<Long> lag = unread == null ? Mono.just(0L) : count(keys.logKey(), offset);
+        Mono<Long> backfill = reply.number(7) == 0
+                ? Mono.just(0L)
+                : count(StreamKeys.bytes(keys.unit() + "lane"), EntryId.parse(reply.text(6)));
+        return lag.zipWith(
+                backfill,
+                (count, waiting) -> new ConsumerState(
+                        reply.text(0),
+                        offset,
+                        count,
+                        count >= COUNTED,
+                        unread == null ? Duration.ZERO : Duration.ofMillis(Math.max(0, now - unread.ms())),
+                        waiting,
+                        reply.number(3),
+                        reply.number(4) == 1,
+                        reply.number(5) == 1));
     }
 
-    private Mono<Long> count(StreamKeys keys, EntryId after) {
+    private Mono<Long> count(byte[] log, EntryId after) {
         EntryId[] from = {after};
         return Mono.defer(() -> redis.run(
                         StreamScripts.COUNT,
-                        List.of(keys.logKey()),
+                        List.of(log),
                         List.of(StreamKeys.bytes(from[0].toString()), StreamKeys.bytes(PAGE))))
                 .doOnNext(page -> from[0] = EntryId.parse(page.text(2)))
                 .repeat(COUNTED / PAGE - 1)

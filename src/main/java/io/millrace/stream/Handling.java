@@ -64,8 +64,8 @@ final class Handling {
                                     .takeUntilOther(deadline),
                             options.concurrency(),
                             1)
-                    .concatMap(part -> commit(progress))
-                    .then(Mono.defer(() -> commit(progress)));
+                    .concatMap(part -> commit(batch, progress))
+                    .then(Mono.defer(() -> commit(batch, progress)));
         });
     }
 
@@ -172,12 +172,12 @@ final class Handling {
     }
 
     /** Goes on trying while Redis is away: until the lease ends, nobody else handles these entries. */
-    private Mono<Void> commit(Progress progress) {
+    private Mono<Void> commit(StreamBatch batch, Progress progress) {
         Progress.Mark mark = progress.advance();
         if (mark == null) {
             return Mono.empty();
         }
-        return session.commit(mark.upTo(), mark.parked())
+        return session.commit(batch.backfill(), mark.upTo(), mark.parked())
                 .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, COMMIT_PAUSE)
                         .filter(error -> Delayer.isPassing(error) && !(error instanceof LeaseLostException)));
     }

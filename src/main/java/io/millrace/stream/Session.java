@@ -43,7 +43,16 @@ final class Session {
     private static final Duration PAUSE = Duration.ofMillis(100);
 
     /** What is put aside with a commit. */
-    record Parked(StreamEntry entry, int attempts, String cause) {}
+    record Parked(StreamEntry entry, int attempts, String cause) {
+
+        /** As the scripts take it. */
+        void addTo(List<byte[]> args) {
+            args.add(StreamKeys.bytes(entry.id().toString()));
+            args.add(entry.bytesOrEmpty());
+            args.add(StreamKeys.bytes(attempts));
+            args.add(StreamKeys.bytes(cause));
+        }
+    }
 
     private final Redis redis;
     private final StreamKeys keys;
@@ -52,6 +61,7 @@ final class Session {
     private final Lease lease;
     private final BlockingReader reader;
     private final WakeUp wake;
+    private final Lane lane;
     private final Demand demand;
     private final AtomicReference<@Nullable StreamBatch> claimed = new AtomicReference<>();
 
@@ -66,6 +76,8 @@ final class Session {
     private volatile boolean look = true;
     private volatile EntryId handedOver = EntryId.ZERO;
     private volatile EntryId committed = EntryId.ZERO;
+    private volatile EntryId handedOverInLane = EntryId.ZERO;
+    private volatile EntryId committedInLane = EntryId.ZERO;
 
     Session(
             Redis redis,
@@ -82,6 +94,7 @@ final class Session {
         this.options = options;
         this.lease = lease;
         this.reader = reader;
+        this.lane = new Lane(redis, keys, consumer, lease);
         this.wake = new WakeUp(redis.worker());
     }
 
@@ -112,7 +125,11 @@ final class Session {
         if (!claimed.compareAndSet(batch, null)) {
             return false;
         }
-        handedOver = batch.lastId();
+        if (batch.backfill()) {
+            handedOverInLane = batch.lastId();
+        } else {
+            handedOver = batch.lastId();
+        }
         return true;
     }
 
@@ -120,7 +137,7 @@ final class Session {
     Mono<Void> settled() {
         return Mono.defer(() -> {
                     wake.clear();
-                    return committed.compareTo(handedOver) >= 0
+                    return committed.compareTo(handedOver) >= 0 && committedInLane.compareTo(handedOverInLane) >= 0
                             ? Mono.just(true)
                             : wake.await(LOOK_AGAIN).then(Mono.<Boolean>empty());
                 })
@@ -132,22 +149,32 @@ final class Session {
     /**
      * Everything up to an id is handled.
      *
+     * @param backfill whether that is in the lane of backfills
      * @param parked what could not be, up to that id
      * @return fails with {@link LeaseLostException} when another instance was made the active one meanwhile
      */
-    Mono<Void> commit(EntryId upTo, List<Parked> parked) {
+    Mono<Void> commit(boolean backfill, EntryId upTo, List<Parked> parked) {
+        return backfill ? commitInLane(upTo, parked) : commit(upTo, parked);
+    }
+
+    private Mono<Void> commitInLane(EntryId upTo, List<Parked> parked) {
+        return lane.commit(upTo, parked)
+                .flatMap(answer -> answer.outcome() == StreamScripts.Outcome.OK
+                        ? Mono.fromRunnable(() -> {
+                            committedInLane = answer.offset();
+                            wake.call();
+                        })
+                        : refused(answer.outcome(), upTo, answer.offset()));
+    }
+
+    private Mono<Void> commit(EntryId upTo, List<Parked> parked) {
         return Mono.defer(() -> {
             List<byte[]> args = new ArrayList<>(4 + 4 * parked.size());
             args.add(StreamKeys.bytes(consumer));
             args.add(StreamKeys.bytes(lease.token()));
             args.add(StreamKeys.bytes(lease.fence()));
             args.add(StreamKeys.bytes(upTo.toString()));
-            for (Parked one : parked) {
-                args.add(StreamKeys.bytes(one.entry().id().toString()));
-                args.add(one.entry().bytesOrEmpty());
-                args.add(StreamKeys.bytes(one.attempts()));
-                args.add(StreamKeys.bytes(one.cause()));
-            }
+            parked.forEach(one -> one.addTo(args));
             return redis.run(
                             StreamScripts.COMMIT,
                             List.of(
@@ -157,18 +184,27 @@ final class Session {
                                     keys.lock(consumer).lock(),
                                     keys.lock(consumer).fence()),
                             args)
-                    .flatMap(answer -> switch (answer.outcome()) {
-                        case OK -> {
-                            committed = answer.standing().offset();
-                            wake.call();
-                            compare(answer.standing());
-                            yield Mono.<Void>empty();
+                    .flatMap(answer -> {
+                        if (answer.outcome() != StreamScripts.Outcome.OK) {
+                            return refused(
+                                    answer.outcome(), upTo, answer.standing().offset());
                         }
-                        case FENCED -> refused(upTo, "another instance of it has become the active one");
-                        case OLDER -> refused(upTo, answer.standing().offset() + " is committed already");
-                        case UNKNOWN -> refused(upTo, "it is not registered any more");
+                        committed = answer.standing().offset();
+                        wake.call();
+                        compare(answer.standing());
+                        return Mono.empty();
                     });
         });
+    }
+
+    private Mono<Void> refused(StreamScripts.Outcome outcome, EntryId upTo, EntryId offset) {
+        return refused(
+                upTo,
+                switch (outcome) {
+                    case OLDER -> offset + " is committed already";
+                    case UNKNOWN -> "it is not registered any more";
+                    default -> "another instance of it has become the active one";
+                });
     }
 
     private Mono<Void> refused(EntryId id, String why) {
@@ -214,30 +250,43 @@ final class Session {
         return Mono.delay(PAUSE, redis.worker()).then();
     }
 
+    /** Of the log; of the lane of backfills what is its share, and when the log has nothing. */
     private Mono<StreamBatch> read() {
-        return reader.call(
-                        "XREAD",
-                        "COUNT",
-                        options.batchSize(),
-                        "BLOCK",
-                        BLOCK.toMillis(),
-                        "STREAMS",
-                        keys.logKey(),
-                        position.toString())
+        if (!lane.isOpen()) {
+            return log("BLOCK", BLOCK.toMillis()).flatMap(entries -> {
+                look |= entries.isEmpty(); // nothing came: is everything still in its place?
+                return taken(entries);
+            });
+        }
+        return lane.goesFirst()
+                ? backfill(position)
+                : log().flatMap(entries -> entries.isEmpty() ? backfill(null) : taken(entries));
+    }
+
+    private Mono<List<StreamEntry>> log(Object... block) {
+        List<Object> words = new ArrayList<>(List.of("COUNT", options.batchSize()));
+        words.addAll(List.of(block));
+        words.addAll(List.of("STREAMS", keys.logKey(), position.toString()));
+        return reader.call("XREAD", words.toArray())
                 .map(answer -> entries(ofOneStream(Reply.of(answer))))
-                .switchIfEmpty(Mono.fromSupplier(() -> {
-                    look = true; // nothing came: is everything still in its place?
-                    return List.of();
-                }))
-                .flatMap(entries -> {
-                    if (entries.isEmpty() || look) { // what was read is read again once we know where we stand
-                        return Mono.empty();
-                    }
-                    StreamBatch batch = new StreamBatch(keys.stream(), keys.shard(), entries, lease.fence());
-                    position = batch.lastId();
-                    tail.read(entries);
-                    return offer(batch);
-                });
+                .defaultIfEmpty(List.of());
+    }
+
+    private Mono<StreamBatch> taken(List<StreamEntry> entries) {
+        if (entries.isEmpty() || look) { // what was read is read again once we know where we stand
+            return Mono.empty();
+        }
+        StreamBatch batch = new StreamBatch(keys.stream(), keys.shard(), entries, false, lease.fence());
+        position = batch.lastId();
+        tail.read(entries);
+        lane.overtakenBy(entries);
+        return offer(batch);
+    }
+
+    /** @param logPosition up to where the log was read; {@code null}: to its end */
+    private Mono<StreamBatch> backfill(@Nullable EntryId logPosition) {
+        return lane.next(options.batchSize(), logPosition)
+                .flatMap(entries -> offer(new StreamBatch(keys.stream(), keys.shard(), entries, true, lease.fence())));
     }
 
     private Mono<StreamBatch> offer(StreamBatch batch) {
@@ -280,11 +329,13 @@ final class Session {
                         position = standing.offset();
                     }
                     paused = standing.paused();
-                    return gap(standing).then(Mono.fromRunnable(() -> {
-                        tail.at(standing);
-                        looked = true;
-                        trouble = false;
-                    }));
+                    return gap(standing)
+                            .then(Mono.defer(() -> lane.look(position)))
+                            .then(Mono.fromRunnable(() -> {
+                                tail.at(standing);
+                                looked = true;
+                                trouble = false;
+                            }));
                 })
                 .doOnError(error -> look = true)
                 .then();

@@ -14,10 +14,11 @@ import org.jspecify.annotations.Nullable;
  * @param stream where they come from
  * @param shard which shard of it
  * @param entries what is to be handled
+ * @param backfill whether they are of a {@link Backfill}; their ids are of its lane then, not of the stream
  * @param fence number of the instance that read them, higher than that of any instance before: a store that keeps the highest it has
  *     seen can refuse what an instance writes that was paused and has been replaced
  */
-public record StreamBatch(String stream, int shard, List<StreamEntry> entries, long fence) {
+public record StreamBatch(String stream, int shard, List<StreamEntry> entries, boolean backfill, long fence) {
 
     /** @throws IllegalArgumentException if there is no entry */
     public StreamBatch {
@@ -79,10 +80,10 @@ public record StreamBatch(String stream, int shard, List<StreamEntry> entries, l
                 some.add(entry);
             }
         }
-        return new StreamBatch(stream, shard, some, fence);
+        return new StreamBatch(stream, shard, some, backfill, fence);
     }
 
     StreamBatch with(List<StreamEntry> some) {
-        return new StreamBatch(stream, shard, some, fence);
+        return new StreamBatch(stream, shard, some, backfill, fence);
     }
 }

@@ -36,6 +36,6 @@ public final class StreamDelivery {
 
     /** As {@link #commit()}, up to an entry in the middle. */
     public Mono<Void> commit(EntryId upTo) {
-        return session.commit(upTo, List.of());
+        return session.commit(batch.backfill(), upTo, List.of());
     }
 }

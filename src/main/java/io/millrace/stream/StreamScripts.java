@@ -23,6 +23,11 @@ final class StreamScripts {
     static final LuaScript<Reply> TRIM = LuaScript.repeatable("stream/trim.lua", StreamScripts::ok);
     static final LuaScript<Reply> SHOW = LuaScript.repeatable("stream/show.lua", StreamScripts::ok);
     static final LuaScript<Reply> COUNT = LuaScript.repeatable("stream/count.lua", StreamScripts::ok);
+    static final LuaScript<Reply> LANE_FEED = LuaScript.repeatable("stream/lane_feed.lua", reply -> reply);
+    static final LuaScript<Reply> LANE_READ = LuaScript.repeatable("stream/lane_read.lua", StreamScripts::ok);
+    static final LuaScript<LaneCommitted> LANE_COMMIT =
+            LuaScript.repeatable("stream/lane_commit.lua", LaneCommitted::of);
+    static final LuaScript<Reply> LANE_SHOW = LuaScript.repeatable("stream/lane_show.lua", StreamScripts::ok);
     static final LuaScript<Reply> RETRY = LuaScript.repeatable("stream/retry.lua", StreamScripts::ok);
 
     private StreamScripts() {}
@@ -94,6 +99,19 @@ final class StreamScripts {
 
         static Committed of(Reply reply) {
             return new Committed(reply.status(Outcome.class), Standing.of(reply));
+        }
+    }
+
+    /**
+     * What became of a commit in the lane of backfills.
+     *
+     * @param offset the last committed id there
+     * @param more whether there is more behind it
+     */
+    record LaneCommitted(Outcome outcome, EntryId offset, boolean more) {
+
+        static LaneCommitted of(Reply reply) {
+            return new LaneCommitted(reply.status(Outcome.class), EntryId.parse(reply.text(1)), reply.number(2) == 1);
         }
     }
 

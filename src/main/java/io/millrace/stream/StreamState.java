@@ -38,6 +38,7 @@ public record StreamState(
      * @param lag how many entries it has not committed
      * @param lagIsLeast whether there are more than {@code lag}, which were not counted
      * @param age how long the first of them has been there, by the server's clock; zero if there is none
+     * @param backfillLag how many entries of backfills wait for it in their lane
      * @param deadLetters how many it has put aside
      * @param paused whether it is not to read on
      * @param active whether an instance holds the lock
@@ -48,6 +49,7 @@ public record StreamState(
             long lag,
             boolean lagIsLeast,
             Duration age,
+            long backfillLag,
             long deadLetters,
             boolean paused,
             boolean active) {}

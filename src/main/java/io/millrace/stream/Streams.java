@@ -120,6 +120,15 @@ public final class Streams {
         return new Trimmer(redis, layout(stream));
     }
 
+    /**
+     * Masses of records for all consumers of a stream, beside its live entries.
+     *
+     * @param id what it is known by; the same one goes on where it stopped
+     */
+    public Backfill backfill(String stream, String id) {
+        return new Backfill(redis, layout(stream), id);
+    }
+
     /** A stream to look after. */
     public ChangeStream stream(String name) {
         return new ChangeStream(redis, layout(name));

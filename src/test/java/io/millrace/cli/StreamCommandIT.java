@@ -190,6 +190,49 @@ class StreamCommandIT {
         assertThat(millrace("stream", "consume", "m", "both").out()).isEmpty();
     }
 
+    @Test
+    @DisplayName(
+            "T6 a backfill is read from a file, handled, shown, found done when it is begun again, and cancelled by id")
+    void backfill() {
+        assertThat(withInput("1\n", "stream", "backfill", "b").err()).contains("has no registered consumer");
+        Millrace mill = Millrace.connect(MillraceSettings.of(
+                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        AtomicInteger handled = new AtomicInteger();
+        var running = mill.streams()
+                .consumer("b", "c")
+                .consume(batch -> Mono.fromRunnable(() -> handled.addAndGet(batch.backfill() ? batch.size() : 0)))
+                .subscribe();
+        Eventually.await(
+                "registered",
+                SOON,
+                () -> mill.streams().stream("b")
+                        .maxCommittedId("c")
+                        .blockOptional()
+                        .isPresent());
+        Result first = withInput("1\n2\n{oops\n3\n", "stream", "backfill", "b", "--id", "spring");
+        assertThat(first.code()).isEqualTo(Main.PARTLY);
+        assertThat(first.err()).contains("line 3: not JSON").contains("begun again with --id spring");
+        assertThat(first.keys(0))
+                .containsExactly("stream", "backfill", "fed", "closed", "cancelled", "over", "consumers");
+        assertThat(first.line(0).get("fed")).isEqualTo(3);
+        assertThat(first.line(0).get("over")).isEqualTo(true);
+        assertThat(handled).hasValue(3);
+        assertThat(withInput("1\n2\n3\n", "stream", "backfill", "b", "--id", "spring")
+                        .code())
+                .isEqualTo(Main.DONE);
+        assertThat(handled).hasValue(3);
+        assertThat(millrace("stream", "backfill", "b", "--status").line(0).get("backfill"))
+                .isEqualTo("spring");
+        assertThat(millrace("stream", "backfill", "b", "--cancel").err()).contains("--cancel needs --id");
+        assertThat(millrace("stream", "backfill", "b", "--cancel", "--id", "other")
+                        .line(0)
+                        .get("cancelled"))
+                .isEqualTo(true);
+        assertThat(consumer("b")).containsEntry("backfillLag", 0);
+        running.dispose();
+        mill.shutdown().block(SOON);
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {
@@ -203,7 +246,8 @@ class StreamCommandIT {
                 "members",
                 "trim",
                 "seek",
-                "dead-letters"
+                "dead-letters",
+                "backfill"
             })
     @DisplayName("every command has help with an example")
     void help(String command) {

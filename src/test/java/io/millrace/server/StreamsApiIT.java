@@ -156,4 +156,22 @@ class StreamsApiIT {
                         == 1);
         running.dispose();
     }
+
+    @Test
+    @DisplayName("T6 backfills are shown with how far each consumer is, and cancelled")
+    void backfills() {
+        http.put("/api/streams/b/consumers/c", "{}");
+        mill.streams()
+                .backfill("b", "spring")
+                .feed(reactor.core.publisher.Flux.range(0, 10))
+                .block(SOON);
+        Map<?, ?> shown = (Map<?, ?>)
+                http.get("/api/streams/b/backfills").list("backfills").get(0);
+        assertThat(shown.get("fed")).isEqualTo(10);
+        assertThat(shown.get("consumers")).isEqualTo(List.of(Map.of("consumer", "c", "handled", 0, "overtaken", 0)));
+        assertThat(post("/api/streams/b/backfills/spring/cancel", "{}").field("changed"))
+                .isEqualTo(true);
+        assertThat(post("/api/streams/b/backfills/spring/cancel", "{}").field("changed"))
+                .isEqualTo(false);
+    }
 }

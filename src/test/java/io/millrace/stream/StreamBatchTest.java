@@ -20,7 +20,7 @@ class StreamBatchTest {
         for (int i = 0; i < payloads.length; i++) {
             entries.add(new StreamEntry(new EntryId(1, i), payloads[i].getBytes(StandardCharsets.UTF_8)));
         }
-        return new StreamBatch("s", 0, entries, 1);
+        return new StreamBatch("s", 0, entries, false, 1);
     }
 
     private static List<Long> places(StreamBatch batch) {
