@@ -143,6 +143,17 @@ final class StreamRig implements AutoCloseable {
                 mill.redis().call(command, words).defaultIfEmpty(List.of()).block(SOON)));
     }
 
+    /** How often the server has run a command so far. */
+    long calls(String command) {
+        return raw("INFO", "commandstats")
+                .text(0)
+                .lines()
+                .filter(line -> line.startsWith("cmdstat_" + command + ":calls="))
+                .map(line -> line.replaceFirst("^[^=]*=(\\d+).*", "$1"))
+                .mapToLong(Long::parseLong)
+                .sum();
+    }
+
     long number(String command, Object... words) {
         return raw(command, words).number(0);
     }
