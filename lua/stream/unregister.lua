@@ -1,5 +1,5 @@
 --[[ stream/unregister.lua: forgets a consumer: the stream is not kept for it any more. Its dead letters stay.
-  KEYS[1]  unit prefix; derived: consumers SET, paused:, added: and lane.offset:<consumer> STRING      "<namespace>:stream:{<name>/<shard>}:"
+  KEYS[1]  unit prefix; derived: consumers SET, paused:, added: and lane.offset:<consumer> STRING     "<namespace>:stream:{<name>/<shard>}:"
   KEYS[2]  offset  STRING  the consumer's last committed id
   ARGV[1]  consumer
   Returns  {"OK", 1 when it was registered}.
