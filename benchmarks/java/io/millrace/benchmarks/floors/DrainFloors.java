@@ -111,7 +111,7 @@ public final class DrainFloors {
             }
             ratio(size, DrainServers.Kind.STORE, DrainServers.Kind.JACKSON);
         }
-        double parse = against("server µs/req", 20, DrainServers.Kind.PARSE, DrainServers.Kind.BARE);
+        double parse = against("server µs/req", 20, DrainServers.Kind.CHECK, DrainServers.Kind.BARE);
         double store = against("server µs/req", 20, DrainServers.Kind.STORE, DrainServers.Kind.BARE);
         System.out.println("\n| floor | asked | measured |\n|---|---|---|");
         System.out.printf(

@@ -7,6 +7,7 @@ import io.millrace.drain.DrainBuilder;
 import io.millrace.drain.DrainSettings;
 import io.millrace.drain.Head;
 import io.millrace.drain.http.DrainServer;
+import io.millrace.json.Notifications;
 import io.millrace.redis.RedisSettings;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.Consumer;
@@ -23,6 +24,7 @@ final class DrainServers {
     enum Kind {
         BARE("bare Reactor Netty, body aggregated"),
         JACKSON("the same with Jackson's tree"),
+        CHECK("the same with the drain's check of the batch"),
         PARSE("drain without the store: sender, parse, validate, digest"),
         STORE("drain: safe in Redis"),
         PROCESS("drain: safe in Redis, and mapped by the same process");
@@ -56,6 +58,8 @@ final class DrainServers {
         DisposableServer server = switch (kind) {
             case BARE -> plain(body -> {});
             case JACKSON -> plain(DrainServers::tree);
+            case CHECK ->
+                plain(body -> Notifications.check(body, DrainSettings.defaults().maxEvents()));
             case PARSE -> parsing(drain);
             case STORE, PROCESS -> DrainServer.create(drain, "/events").bindNow();
         };

@@ -7,15 +7,27 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.core.sym.PropertyNameMatcher;
+import tools.jackson.core.util.Named;
 
 /**
  * Checks batches whose text hides nothing: printable ASCII without escapes, too short for any bound on texts to be passed. Nothing is made of
  * what they hold, which is most of the work of reading them. What is not as it should be is left to {@link Notifications} to name.
  */
 final class PlainBatch {
+
+    /** The names of fields as the parser compares them: by their bytes, without making strings of them. */
+    private static final PropertyNameMatcher NAMES = new JsonFactory()
+            .constructNameMatcher(
+                    Stream.of("topic", "type", "url", "t", "data")
+                            .map(Named::fromString)
+                            .toList(),
+                    false);
 
     private static final int TOPIC = 1;
     private static final int TYPE = 2;
@@ -85,17 +97,17 @@ final class PlainBatch {
     private static long event(JsonParser parser) {
         int seen = 0;
         long t = -1;
-        for (String name = parser.nextName(); name != null; name = parser.nextName()) {
+        for (int name = parser.nextNameMatch(NAMES); name >= 0; name = parser.nextNameMatch(NAMES)) {
             JsonToken token = parser.nextToken();
             int field = switch (name) {
-                case "topic" -> isText(parser, token, Notifications.MAX_TOPIC) ? TOPIC : 0;
-                case "url" -> isText(parser, token, Notifications.MAX_URL) ? URL : 0;
-                case "type" -> token == JsonToken.VALUE_STRING && Notifications.isType(parser.getString()) ? TYPE : 0;
-                case "t" -> {
+                case 0 -> isText(parser, token, Notifications.MAX_TOPIC) ? TOPIC : 0;
+                case 1 -> token == JsonToken.VALUE_STRING && Notifications.isType(parser.getString()) ? TYPE : 0;
+                case 2 -> isText(parser, token, Notifications.MAX_URL) ? URL : 0;
+                case 3 -> {
                     t = token == JsonToken.VALUE_NUMBER_INT ? parser.getLongValue() : -1;
                     yield t >= 0 && t <= Notifications.MAX_T ? T : 0;
                 }
-                case "data" ->
+                case 4 ->
                     token == JsonToken.VALUE_NULL || (token == JsonToken.START_OBJECT && isObject(parser)) ? DATA : 0;
                 default -> 0;
             };
@@ -104,7 +116,8 @@ final class PlainBatch {
             }
             seen |= field;
         }
-        return (seen & NEEDED) == NEEDED ? t : -1;
+        boolean whole = parser.currentToken() == JsonToken.END_OBJECT; // else the last name is none of ours
+        return whole && (seen & NEEDED) == NEEDED ? t : -1;
     }
 
     private static boolean isText(JsonParser parser, JsonToken token, int most) {
