@@ -1,23 +1,25 @@
 --[[ stream/produce.lua: appends entries to a stream, all or none.
   KEYS[1]  log   STREAM  field payload                                "<namespace>:stream:{<name>/<shard>}:log"
-  KEYS[2]  unit prefix; derived: call:<producer> STRING, what its last call was answered; ids, ids.old HASH, producer's id of an entry
-           to entry id; ids.since STRING, when ids began
+  KEYS[2]  unit prefix; derived: call:<producer> STRING, its last calls, newest first, and what they were answered; ids, ids.old HASH,
+           producer's id of an entry to entry id; ids.since STRING, when ids began
   ARGV[1]  producer, a word of its own for each process      ARGV[2]  number of the call, rising
-  ARGV[3]  for how long ids of producers are known, in ms, on a maintenance call, else "0"
+  ARGV[3]  number of the call that must be the last one that ran, or "0" when none is under way
+  ARGV[4]  for how long ids of producers are known, in ms, on a maintenance call, else "0"
   ARGV[..] two each: id of the producer's own for the entry, or empty; payload
   Returns  {"OK", first id or "", ...}: the entries that were added have consecutive ids from the first one on; then pairs, index from 1
-           and entry id, of those that had been added before.
+           and entry id, of those that had been added before. {"EARLY"}: the call before this one has not run, nothing was added.
   Errors   when memory is full the server refuses before anything is added.
   Twice    a repeated call finds its number and answers what the first one did.
   Clock    TIME, on maintenance calls; the server's, for ids. Cost: 1 call an entry, 2 more with an id of the producer's. ]]
 local call, log, unit = redis.call, KEYS[1], KEYS[2]
 local mine = unit .. 'call:' .. ARGV[1]
 local before = call('GET', mine)
-if before then
-  local known = cmsgpack.unpack(before)
-  if known[1] == ARGV[2] then return known[2] end
+local calls = before and cmsgpack.unpack(before) or {}
+for i = 1, #calls, 2 do
+  if calls[i] == ARGV[2] then return calls[i + 1] end
 end
-local window = tonumber(ARGV[3])
+if ARGV[3] ~= '0' and calls[1] ~= ARGV[3] then return {'EARLY'} end
+local window = tonumber(ARGV[4])
 if window > 0 then
   local t = call('TIME')
   local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -32,11 +34,11 @@ if window > 0 then
   end
 end
 local reply, id, count = {'OK', ''}, '*', 0
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   local own = ARGV[i]
   local known = own ~= '' and (call('HGET', unit .. 'ids', own) or call('HGET', unit .. 'ids.old', own))
   if known then
-    reply[#reply + 1] = (i - 2) / 2
+    reply[#reply + 1] = (i - 3) / 2
     reply[#reply + 1] = known
   else
     local added = call('XADD', log, id, 'payload', ARGV[i + 1])
@@ -49,5 +51,6 @@ for i = 4, #ARGV, 2 do
   end
 end
 if window > 0 then call('PEXPIRE', unit .. 'ids', 2 * window) end
-call('SET', mine, cmsgpack.pack({ARGV[2], reply}), 'PX', 120000)
+-- a repeat comes at most three calls late
+call('SET', mine, cmsgpack.pack({ARGV[2], reply, calls[1], calls[2], calls[3], calls[4], calls[5], calls[6]}), 'PX', 120000)
 return reply

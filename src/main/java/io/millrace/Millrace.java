@@ -1,6 +1,7 @@
 package io.millrace;
 
 import io.lettuce.core.AbstractRedisClient;
+import io.millrace.drain.CacheIndex;
 import io.millrace.drain.DirtyMap;
 import io.millrace.drain.Drain;
 import io.millrace.drain.DrainBuilder;
@@ -162,6 +163,11 @@ public final class Millrace implements AutoCloseable {
     /** As {@link #dirtyMap()}, of the drain of another name. */
     public DirtyMap dirtyMap(String name) {
         return new DirtyMap(redis, name);
+    }
+
+    /** What tells a cache of one's own whether what it holds is up to date. */
+    public CacheIndex cacheIndex() {
+        return new CacheIndex(redis);
     }
 
     /** The Redis underneath, for parts that are built on it. */

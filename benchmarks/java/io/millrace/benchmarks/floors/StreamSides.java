@@ -12,6 +12,7 @@ import io.millrace.redis.LuaSource;
 import io.millrace.redis.RedisSettings;
 import io.millrace.stream.Change;
 import io.millrace.stream.StreamConsumer;
+import io.millrace.stream.StreamProducer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -51,6 +52,7 @@ final class StreamSides implements AutoCloseable {
     private final BenchServer server;
     private final int batch;
     private final Millrace mill;
+    private final StreamProducer producer;
     private final RedisClient lettuce;
     private final StatefulRedisConnection<String, String> connection;
     private final LettuceConnectionFactory spring;
@@ -62,6 +64,7 @@ final class StreamSides implements AutoCloseable {
         this.batch = batch;
         this.mill = Millrace.connect(MillraceSettings.of(
                 RedisSettings.builder(server.uri()).namespace(NAMESPACE).build()));
+        this.producer = mill.streams().producer("s");
         this.lettuce = RedisClient.create(server.uri());
         this.connection = lettuce.connect();
         this.spring = new LettuceConnectionFactory("127.0.0.1", server.port());
@@ -83,13 +86,22 @@ final class StreamSides implements AutoCloseable {
     }
 
     void produce(int entries) {
-        Flux.range(0, entries / batch)
-                .concatMap(b -> mill.streams()
-                        .producer("s")
-                        .queueAll(numbers(b * batch, batch).stream()
-                                .map(i -> Change.json(payload(i).getBytes(StandardCharsets.UTF_8)))
-                                .toList()))
+        Flux.range(0, entries / batch).concatMap(b -> queue(b, batch), 0).blockLast();
+    }
+
+    /** As many under way, but the next half is written while the server works on the last. */
+    void produceHalves(int entries) {
+        int half = batch / 2;
+        Flux.range(0, entries / half)
+                .flatMapSequential(b -> queue(b, half), 2, 1)
                 .blockLast();
+    }
+
+    private Mono<Integer> queue(int number, int size) {
+        return Mono.defer(() -> producer.queueAll(numbers(number * size, size).stream()
+                        .map(i -> Change.json(payload(i).getBytes(StandardCharsets.UTF_8)))
+                        .toList())
+                .map(List::size));
     }
 
     void produceRaw(int entries) {

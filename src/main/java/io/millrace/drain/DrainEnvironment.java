@@ -59,7 +59,7 @@ public record DrainEnvironment(
     }
 
     /** {@code redis://user:password@host:port/database/namespace}: the namespace is the second part of the path. */
-    private static String redis(String address) {
+    static String redis(String address) {
         int host = address.indexOf("://") + 3;
         int path = host < 3 ? -1 : address.indexOf('/', host);
         int namespace = path < 0 ? -1 : address.indexOf('/', path + 1);

@@ -18,6 +18,7 @@ final class DrainScripts {
     static final LuaScript<Reply> SWEEP = LuaScript.once("drain/sweep.lua", reply -> reply);
     static final LuaScript<Reply> CLEAN = LuaScript.repeatable("drain/clean.lua", reply -> reply);
     static final LuaScript<Reply> LIST = LuaScript.repeatable("drain/list.lua", DrainScripts::ok);
+    static final LuaScript<Reply> INDEX = LuaScript.repeatable("drain/index.lua", DrainScripts::ok);
 
     private DrainScripts() {}
 
@@ -28,7 +29,7 @@ final class DrainScripts {
 
     /** All of them, for tests that look at every script. */
     static List<LuaScript<?>> all() {
-        return new ArrayList<>(List.of(STORE, TAKE, SETTLE, DECIDE, STATE, MARK, SWEEP, CLEAN, LIST));
+        return new ArrayList<>(List.of(STORE, TAKE, SETTLE, DECIDE, STATE, MARK, SWEEP, CLEAN, LIST, INDEX));
     }
 
     private enum Ok {

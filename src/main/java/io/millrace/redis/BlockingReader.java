@@ -1,7 +1,9 @@
 package io.millrace.redis;
 
+import io.lettuce.core.protocol.CommandType;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
+import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
 
@@ -24,6 +26,34 @@ public final class BlockingReader {
     /** Runs one command; empty when it answers null, as a block that timed out does. A cancel does not free the connection. */
     public Mono<Object> call(String name, Object... args) {
         return Redis.dispatch(connection.commands(), Redis.keyword(name), Redis.arguments(args))
+                .onErrorMap(RedisErrors::translate)
+                .publishOn(worker);
+    }
+
+    /** What an entry of a stream becomes. */
+    @FunctionalInterface
+    public interface EntryForm<T> {
+
+        /**
+         * Makes it.
+         *
+         * @param value {@code null} if the entry lacks the field
+         */
+        T of(long ms, long seq, byte @Nullable [] value);
+    }
+
+    /**
+     * Reads entries of one stream with {@code XREAD}.
+     *
+     * @param field whose value is wanted
+     * @param args of the command, from COUNT on
+     * @return empty when nothing came
+     */
+    public <T> Mono<List<T>> xread(byte[] field, EntryForm<T> form, Object... args) {
+        return connection
+                .commands()
+                .<List<T>>dispatch(CommandType.XREAD, new EntriesOutput<>(field, form), Redis.arguments(args))
+                .next()
                 .onErrorMap(RedisErrors::translate)
                 .publishOn(worker);
     }

@@ -53,19 +53,24 @@ final class Handling {
         this.handler = handler;
     }
 
-    /** Completes when everything is handled and committed; or at the deadline, when what is done is committed. */
-    Mono<Void> handle(StreamBatch batch) {
-        return Mono.defer(() -> {
+    /**
+     * Has a batch handled.
+     *
+     * @return commits of what is done, to be run one after the other, each as soon as something is; ends when everything is handled, or at
+     *     the deadline
+     */
+    Flux<Mono<Void>> handle(StreamBatch batch) {
+        return Flux.defer(() -> {
             Progress progress = new Progress(batch.entries());
+            Mono<Void> commit = Mono.defer(() -> commit(batch, progress));
             return Flux.fromIterable(divide(batch))
                     .flatMap(
                             part -> work(part, progress, 1, true)
-                                    .thenReturn(part)
+                                    .thenReturn(commit)
                                     .takeUntilOther(deadline),
                             options.concurrency(),
                             1)
-                    .concatMap(part -> commit(batch, progress))
-                    .then(Mono.defer(() -> commit(batch, progress)));
+                    .concatWithValues(commit); // of parts that ended at the deadline
         });
     }
 

@@ -11,18 +11,30 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 
 /**
- * Writes to one shard of a stream: concurrent callers share calls. One call is out at a time, so that entries keep the order in which
- * they were produced, also when a call has to be repeated.
+ * Writes to one shard of a stream: concurrent callers share calls. Some calls are out at a time, so that the server works while the next
+ * one is written and the last one's answer read. Entries keep the order in which they were produced: each call names the one before it,
+ * and the server refuses it as early unless that one has just run, as may be when a call has to be repeated. What was early is sent again
+ * when the call before it has ended, whichever way.
  */
 final class Outlet {
 
     /** How many changes one call carries, about. */
-    static final int CALL = 1_000;
+    static final int CALL = 500;
 
     /** So long changes are handed over together at the most. */
-    static final int PIECE = 500;
+    static final int PIECE = 250;
+
+    /** How many calls of entries are out at the most; {@code produce.lua} knows the answers of one more. */
+    private static final int OUT = 3;
+
+    private static final byte[] NONE = new byte[0];
+
+    // Places among the arguments of produce.lua.
+    private static final int BEFORE = 2;
+    private static final int WINDOW = 3;
 
     private static final int MAX_WAITING = 20_000;
     private static final long MAINTENANCE_NANOS = Duration.ofSeconds(1).toNanos();
@@ -38,12 +50,35 @@ final class Outlet {
     private final Mono<Void> confirm;
     private final long idWindowMs;
     private final byte[] producer = StreamKeys.bytes(UUID.randomUUID().toString());
-    private final AtomicLong calls = new AtomicLong();
     private final AtomicLong maintained = new AtomicLong(System.nanoTime() - MAINTENANCE_NANOS);
     private final GroupCommit<List<Change>, List<EntryId>> entries;
     private final GroupCommit<List<Change>, Boolean> notes;
 
+    private volatile Call latest = new Call(0); // calls begin one after the other
     private volatile long confirmed = System.nanoTime();
+
+    private enum Produced {
+        OK,
+        EARLY
+    }
+
+    /** A call of entries, and whether it has ended. */
+    private static final class Call {
+
+        private final long number;
+        private final Sinks.Empty<Void> end = Sinks.empty();
+        private volatile boolean ended;
+
+        Call(long number) {
+            this.number = number;
+            this.ended = number == 0;
+        }
+
+        void ended() {
+            ended = true;
+            end.tryEmitEmpty();
+        }
+    }
 
     /** @param confirm makes sure that the stream is still on record as it was found; asked now and then, between two calls */
     Outlet(StreamKeys keys, Mono<Void> confirm, Runner runner, Duration idWindow) {
@@ -51,7 +86,7 @@ final class Outlet {
         this.confirm = confirm;
         this.runner = runner;
         this.idWindowMs = idWindow.toMillis();
-        this.entries = GroupCommit.weighed(CALL - PIECE + 1, 1, MAX_WAITING, List::size, this::append);
+        this.entries = GroupCommit.weighed(CALL - PIECE + 1, OUT, MAX_WAITING, List::size, this::append);
         this.notes = GroupCommit.weighed(CALL - PIECE + 1, 1, MAX_WAITING, List::size, this::note);
     }
 
@@ -67,23 +102,37 @@ final class Outlet {
 
     private Mono<List<GroupCommit.Outcome<List<EntryId>>>> append(List<List<Change>> pieces) {
         List<byte[]> args = new ArrayList<>();
+        Call before = latest;
+        Call call = new Call(before.number + 1);
+        latest = call;
         args.add(producer);
-        args.add(StreamKeys.bytes(calls.incrementAndGet()));
-        boolean ids = false;
+        args.add(StreamKeys.bytes(call.number));
+        args.add(StreamKeys.bytes(before.ended ? 0 : before.number));
         args.add(StreamKeys.bytes(0));
+        boolean ids = false;
         for (List<Change> piece : pieces) {
             for (Change change : piece) {
                 String id = change.producerId();
                 ids |= id != null;
-                args.add(StreamKeys.bytes(id == null ? "" : id));
+                args.add(id == null ? NONE : StreamKeys.bytes(id));
                 args.add(change.bytes());
             }
         }
         if (ids && maintenanceIsDue()) {
-            args.set(2, StreamKeys.bytes(idWindowMs));
+            args.set(WINDOW, StreamKeys.bytes(idWindowMs));
         }
-        return run(StreamScripts.PRODUCE, List.of(keys.logKey(), keys.unitKey()), args)
-                .map(reply -> ids(pieces, reply));
+        return append(before, args).map(reply -> ids(pieces, reply)).doFinally(end -> call.ended());
+    }
+
+    private Mono<Reply> append(Call before, List<byte[]> args) {
+        return Mono.defer(() -> run(StreamScripts.PRODUCE, List.of(keys.logKey(), keys.unitKey()), args))
+                .flatMap(reply -> {
+                    if (reply.status(Produced.class) == Produced.OK) {
+                        return Mono.just(reply);
+                    }
+                    args.set(BEFORE, StreamKeys.bytes(0));
+                    return before.end.asMono().then(append(before, args));
+                });
     }
 
     private Mono<Reply> run(LuaScript<Reply> script, List<byte[]> scriptKeys, List<byte[]> args) {

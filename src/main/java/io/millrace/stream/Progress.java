@@ -1,10 +1,12 @@
 package io.millrace.stream;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** What of a batch is done, in whatever order, and up to where everything is. Thread safe. */
@@ -15,20 +17,20 @@ final class Progress {
 
     private final List<StreamEntry> entries;
     private final boolean[] done;
-    private final Map<StreamEntry, Integer> places = new HashMap<>();
     private final Map<Integer, Session.Parked> parked = new HashMap<>();
     private int marked; // everything before this place was given out by advance()
 
     Progress(List<StreamEntry> entries) {
         this.entries = entries;
         this.done = new boolean[entries.size()];
-        for (int i = 0; i < entries.size(); i++) {
-            places.put(entries.get(i), i);
-        }
     }
 
     synchronized void done(List<StreamEntry> some) {
-        some.forEach(entry -> done[place(entry)] = true);
+        if (some.size() == done.length) {
+            Arrays.fill(done, true);
+        } else {
+            some.forEach(entry -> done[place(entry)] = true);
+        }
     }
 
     synchronized void parked(Session.Parked one) {
@@ -56,6 +58,6 @@ final class Progress {
     }
 
     private int place(StreamEntry entry) {
-        return Objects.requireNonNull(places.get(entry));
+        return Collections.binarySearch(entries, entry, Comparator.comparing(StreamEntry::id));
     }
 }

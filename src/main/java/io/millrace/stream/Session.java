@@ -267,8 +267,8 @@ final class Session {
         List<Object> words = new ArrayList<>(List.of("COUNT", options.batchSize()));
         words.addAll(List.of(block));
         words.addAll(List.of("STREAMS", keys.logKey(), position.toString()));
-        return reader.call("XREAD", words.toArray())
-                .map(answer -> entries(ofOneStream(Reply.of(answer))))
+        return reader.xread(
+                        PAYLOAD, (ms, seq, payload) -> new StreamEntry(new EntryId(ms, seq), payload), words.toArray())
                 .defaultIfEmpty(List.of());
     }
 
@@ -296,11 +296,6 @@ final class Session {
             claimed.set(batch);
         }
         return asked ? Mono.just(batch) : Mono.empty();
-    }
-
-    /** RESP3 answers with a map, flat here; RESP2 with a list of pairs. */
-    private static Reply ofOneStream(Reply answer) {
-        return answer.isList(0) ? answer.list(0).list(1) : answer.list(1);
     }
 
     static List<StreamEntry> entries(Reply replies) {

@@ -83,7 +83,8 @@ public final class StreamConsumer {
     }
 
     /**
-     * Has every batch handled, one after the other, and commits it then.
+     * Has every batch handled, one after the other, and commits it then. While it is being committed the next one is read and handled, so
+     * after a crash up to two batches come again.
      *
      * @param handler completes when a batch is handled; called again with the same entries if it fails
      * @return runs until {@link ConsumerOptions.Builder#until}, a cancel, or the end of this Millrace; fails only when Redis refuses
@@ -102,7 +103,8 @@ public final class StreamConsumer {
                                 return session.batches()
                                         .doOnRequest(session::ask)
                                         .takeUntilOther(end.reached())
-                                        .concatMap(handling::handle, 0);
+                                        .concatMap(handling::handle, 0)
+                                        .concatMap(Function.identity(), 1);
                             }));
                 })
                 .then();

@@ -47,7 +47,7 @@ public final class StreamProducer {
         });
     }
 
-    /** Appends many; the ids of their entries, in the order given. All of one shard's arrive in calls of about 1,000, each whole or not at all. */
+    /** Appends many; the ids of their entries, in the order given. All of one shard's arrive in calls of about 500, each whole or not at all. */
     public Mono<List<EntryId>> queueAll(Iterable<?> records) {
         return Mono.defer(() -> {
             List<Change> changes = changes(records);
@@ -67,7 +67,7 @@ public final class StreamProducer {
      * @return the ids of their entries, in order
      */
     public Flux<EntryId> queue(Publisher<?> records) {
-        return Flux.from(records).map(Change::of).flatMapSequential(this::queue, 2 * Outlet.CALL, 1);
+        return Flux.from(records).map(Change::of).flatMapSequential(this::queue, 4 * Outlet.CALL, 1);
     }
 
     /** Takes a repair note: this record is to be looked at again when the {@link Delayer}'s delay is over. Before the write it guards. */
