@@ -5,7 +5,7 @@
   ARGV[1]  producer, a word of its own for each process      ARGV[2]  number of the call, rising
   ARGV[3]  number of the call that must be the last one that ran, or "0" when none is under way
   ARGV[4]  for how long ids of producers are known, in ms, on a maintenance call, else "0"
-  ARGV[..] two each: id of the producer's own for the entry, or empty; payload
+  ARGV[5]  "1": payloads follow; "2": two each, id of the producer's own for the entry, or empty; payload
   Returns  {"OK", first id or "", ...}: the entries that were added have consecutive ids from the first one on; then pairs, index from 1
            and entry id, of those that had been added before. {"EARLY"}: the call before this one has not run, nothing was added.
   Errors   when memory is full the server refuses before anything is added.
@@ -34,14 +34,15 @@ if window > 0 then
   end
 end
 local reply, id, count = {'OK', ''}, '*', 0
-for i = 5, #ARGV, 2 do
-  local own = ARGV[i]
+local width = tonumber(ARGV[5])
+for i = 5 + width, #ARGV, width do
+  local own = width == 2 and ARGV[i - 1] or ''
   local known = own ~= '' and (call('HGET', unit .. 'ids', own) or call('HGET', unit .. 'ids.old', own))
   if known then
-    reply[#reply + 1] = (i - 3) / 2
+    reply[#reply + 1] = (i - 5) / width
     reply[#reply + 1] = known
   else
-    local added = call('XADD', log, id, 'payload', ARGV[i + 1])
+    local added = call('XADD', log, id, 'payload', ARGV[i])
     if count == 0 then
       reply[2] = added
       id = string.match(added, '^%d+') .. '-*' -- consecutive, whatever the clock does meanwhile

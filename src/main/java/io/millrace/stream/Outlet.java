@@ -109,12 +109,14 @@ final class Outlet {
         args.add(StreamKeys.bytes(call.number));
         args.add(StreamKeys.bytes(before.ended ? 0 : before.number));
         args.add(StreamKeys.bytes(0));
-        boolean ids = false;
+        boolean ids = pieces.stream().flatMap(List::stream).anyMatch(change -> change.producerId() != null);
+        args.add(StreamKeys.bytes(ids ? 2 : 1));
         for (List<Change> piece : pieces) {
             for (Change change : piece) {
-                String id = change.producerId();
-                ids |= id != null;
-                args.add(id == null ? NONE : StreamKeys.bytes(id));
+                if (ids) {
+                    String id = change.producerId();
+                    args.add(id == null ? NONE : StreamKeys.bytes(id));
+                }
                 args.add(change.bytes());
             }
         }

@@ -1,0 +1,145 @@
+package io.millrace.stream;
+
+import static io.millrace.stream.StreamRig.SOON;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.millrace.redis.Reply;
+import io.millrace.testing.OwnRedis;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
+import reactor.util.retry.Retry;
+
+/** Several calls of one producer are out at a time: none overtakes another, none counts twice. */
+class CallsUnderWayIT {
+
+    private OwnRedis redis;
+    private StreamRig rig;
+
+    @BeforeEach
+    void open() {
+        redis = OwnRedis.start();
+        rig = StreamRig.on(redis.uri(), "t");
+    }
+
+    @AfterEach
+    void close() {
+        rig.close();
+        redis.close();
+    }
+
+    private Reply produce(int number, int before, String... payloads) {
+        List<byte[]> args = new ArrayList<>();
+        List.of("me", "" + number, "" + before, "0", "1").forEach(word -> args.add(bytes(word)));
+        for (String payload : payloads) {
+            args.add(bytes(payload));
+        }
+        StreamKeys keys = StreamKeys.of(rig.mill.redis().keys(), "s", 0);
+        return rig.mill
+                .redis()
+                .run(StreamScripts.PRODUCE, List.of(keys.logKey(), keys.unitKey()), args)
+                .block(SOON);
+    }
+
+    private static byte[] bytes(String word) {
+        return word.getBytes(StandardCharsets.UTF_8);
+    }
+
+    private List<Object> records() {
+        return rig.stream
+                .entries(EntryId.ZERO)
+                .map(entry -> entry.get("id"))
+                .collectList()
+                .block(SOON);
+    }
+
+    @Test
+    @Tag("L3")
+    @DisplayName(
+            "L3 a call whose forerunner has not run adds nothing; the last four are known, whatever came after them")
+    void script() {
+        assertThat(produce(2, 1, "{\"id\":2}").text(0)).isEqualTo("EARLY");
+        assertThat(records()).isEmpty();
+        List<String> ids = new ArrayList<>();
+        for (int i = 1; i <= 5; i++) {
+            ids.add(produce(i, i - 1, "{\"id\":" + i + "}").text(1));
+        }
+        for (int i = 5; i >= 2; i--) {
+            assertThat(produce(i, i - 1, "{\"id\":" + i + "}").text(1)).isEqualTo(ids.get(i - 1));
+        }
+        assertThat(produce(9, 8, "{\"id\":9}").text(0)).isEqualTo("EARLY");
+        assertThat(produce(9, 0, "{\"id\":9}").text(0)).isEqualTo("OK");
+        assertThat(records()).containsExactly(1, 2, 3, 4, 5, 9);
+    }
+
+    @Test
+    @Tag("L10")
+    @DisplayName("L10 scripts are flushed all the time: every entry once, in the order given, with its id")
+    void order() {
+        int count = 60_000;
+        List<EntryId> given;
+        try (StreamRig other = StreamRig.on(redis.uri(), "t")) {
+            given = Flux.range(0, count / 1_000)
+                    .flatMapSequential(k -> other.producer.queueAll(thousand(k)).flatMapIterable(ids -> ids), 2)
+                    .takeUntilOther(every(Duration.ofMillis(3), rig.mill.redis().call("SCRIPT", "FLUSH")))
+                    .collectList()
+                    .block(Duration.ofSeconds(60));
+        }
+        assertThat(records()).isEqualTo(IntStream.range(0, count).boxed().toList());
+        assertThat(rig.ids()).isEqualTo(given.stream().map(EntryId::toString).toList());
+    }
+
+    @Test
+    @Tag("L3")
+    @DisplayName(
+            "L3 connections are killed all the time: what is repeated until it is done is there once, with the ids told")
+    void killed() {
+        int count = 30_000;
+        AtomicInteger kills = new AtomicInteger();
+        List<EntryId> given;
+        try (StreamRig other = StreamRig.on(redis.uri(), "t")) {
+            Mono<Object> kill = rig.mill
+                    .redis()
+                    .call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                    .doOnNext(killed -> kills.addAndGet(((Long) killed).intValue()));
+            given = Flux.range(0, count / 1_000)
+                    .concatMap(k -> other.producer
+                            .queueAll(thousand(k).stream()
+                                    .map(n -> Change.of(n).withProducerId("p" + n))
+                                    .toList())
+                            .retryWhen(Retry.fixedDelay(500, Duration.ofMillis(20)))
+                            .flatMapIterable(ids -> ids))
+                    .takeUntilOther(every(Duration.ofMillis(15), kill))
+                    .collectList()
+                    .block(Duration.ofSeconds(60));
+        }
+        assertThat(records()).hasSize(count).doesNotHaveDuplicates();
+        assertThat(rig.ids())
+                .containsExactlyInAnyOrderElementsOf(
+                        given.stream().map(EntryId::toString).toList());
+        assertThat(kills).hasValueGreaterThan(5);
+    }
+
+    private static List<Integer> thousand(int k) {
+        return IntStream.range(1_000 * k, 1_000 * (k + 1)).boxed().toList();
+    }
+
+    /** Does something again and again, and never ends. */
+    private static Mono<Void> every(Duration time, Mono<Object> work) {
+        return Flux.interval(time, Schedulers.boundedElastic())
+                .onBackpressureDrop()
+                .concatMap(tick -> work)
+                .then(Mono.never());
+    }
+}
