@@ -24,6 +24,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -31,8 +32,11 @@ import reactor.core.scheduler.Schedulers;
 import reactor.test.StepVerifier;
 import reactor.util.retry.Retry;
 
-/** Demand, cancel, concurrency, stopping, and what Lettuce and Reactor do behind one's back: T2, L1 to L4, L6 to L8, L10 to L12, L14. */
+/** Demand, cancel, concurrency, stopping, and what Lettuce and Reactor do behind one's back: T2, R5, L1 to L4, L6 to L8, L10 to L12, L14. */
 class StreamContractIT {
+
+    /** How many connections are killed; -Dcuts=300 for more. */
+    private static final int CUTS = Integer.getInteger("cuts", 150);
 
     private OwnRedis redis;
     private StreamRig rig;
@@ -278,13 +282,14 @@ class StreamContractIT {
 
     @Test
     @Tag("L3")
-    @DisplayName("L3 connections are killed 300 times while producing: every id given is there once, nothing else")
+    @DisplayName(
+            "L3 connections are killed again and again while producing: every id given is there once, nothing else")
     void killedConnections() {
         AtomicInteger kills = new AtomicInteger();
         Mono<Void> kill = Flux.interval(Duration.ofMillis(20), Schedulers.boundedElastic())
                 .onBackpressureDrop()
                 .concatMap(tick -> rig.mill.redis().call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
-                .takeWhile(killed -> kills.addAndGet(((Long) killed).intValue()) < 300)
+                .takeWhile(killed -> kills.addAndGet(((Long) killed).intValue()) < CUTS)
                 .then();
         Map<Integer, EntryId> given = Collections.synchronizedMap(new HashMap<>());
         try (StreamRig other = StreamRig.on(redis.uri(), "c")) {
@@ -305,7 +310,36 @@ class StreamContractIT {
         entries.forEach(entry -> there.put((Integer) entry.get("id"), entry.id()));
         assertThat(entries).hasSameSizeAs(given.entrySet());
         assertThat(there).isEqualTo(given);
-        assertThat(kills).hasValueGreaterThanOrEqualTo(300);
+        assertThat(kills).hasValueGreaterThanOrEqualTo(CUTS);
+    }
+
+    @Test
+    @Tag("R5")
+    @DisplayName("R5 connections are killed while due notes are moved, so that moves are repeated: one entry a note")
+    void killedWhileNotesAreMoved() {
+        Flux.range(0, 30)
+                .concatMap(i -> rig.producer.delayAll(
+                        IntStream.range(i * 500, i * 500 + 500).boxed().toList()))
+                .blockLast(SOON);
+        try (StreamRig other = StreamRig.on(redis.uri(), "c")) {
+            AtomicInteger kills = new AtomicInteger();
+            Disposable kill = Flux.interval(Duration.ofMillis(40), Schedulers.boundedElastic())
+                    .onBackpressureDrop()
+                    .concatMap(tick -> rig.mill.redis().call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+                    .subscribe(killed -> kills.addAndGet(((Long) killed).intValue()));
+            Delayer delayer = other.mill.streams().delayer("s", Duration.ZERO);
+            Flux.range(0, 8)
+                    .flatMap(i -> delayer.runOnce().retryWhen(Retry.fixedDelay(1_000, Duration.ofMillis(10))))
+                    .blockLast(Duration.ofSeconds(60));
+            kill.dispose();
+            assertThat(kills).hasValueGreaterThan(3);
+        }
+        assertThat(rig.stream
+                        .entries(EntryId.ZERO)
+                        .map(entry -> (Integer) entry.get("id"))
+                        .collectSortedList()
+                        .block(SOON))
+                .isEqualTo(numbers(15_000));
     }
 
     @Test
@@ -341,6 +375,24 @@ class StreamContractIT {
         StepVerifier.create(rig.consumer("c").batchSize(10_000).batches(), 1)
                 .assertNext(delivery -> assertThat(delivery.batch().size()).isEqualTo(10_000))
                 .then(() -> assertThat(rig.raw("PING").text(0)).isEqualTo("PONG"))
+                .thenCancel()
+                .verify(SOON);
+    }
+
+    @Test
+    @Tag("L6")
+    @DisplayName("L6 entries that are looked at one by one do not stop the connection they share with others")
+    void entriesOneByOne() {
+        rig.queue(5_000);
+        StepVerifier.create(rig.stream.entries(EntryId.ZERO), 1)
+                .expectNextCount(1)
+                .then(() -> assertThat(rig.raw("PING").text(0)).isEqualTo("PONG"))
+                .thenRequest(1_500)
+                .expectNextCount(1_500)
+                .then(() -> assertThat(rig.raw("PING").text(0)).isEqualTo("PONG"))
+                .then(() -> assertThat(rig.calls("xrange"))
+                        .as("pages that were asked for")
+                        .isLessThanOrEqualTo(3))
                 .thenCancel()
                 .verify(SOON);
     }
