@@ -85,8 +85,9 @@ public final class StreamConsumer {
     }
 
     /**
-     * Has every batch handled, one after the other, and commits it then. While it is being committed the next one is read and handled, so
-     * after a crash up to two batches come again.
+     * Has every batch handled, and commits it then; with several handlers two batches may be under way, see {@link
+     * ConsumerOptions.Builder#concurrency}, with one it is one after the other. While a batch is being committed the next one is read and
+     * handled, so after a crash up to three batches come again, with several handlers up to four.
      *
      * @param handler completes when a batch is handled; called again with the same entries if it fails
      * @return runs until {@link ConsumerOptions.Builder#until}, a cancel, or the end of this Millrace; fails only when Redis refuses
@@ -95,11 +96,8 @@ public final class StreamConsumer {
     public Mono<Void> consume(Function<? super StreamBatch, ? extends Publisher<?>> handler) {
         return this.<Void>shards(options.until(), Demand::new, (session, end) -> {
                     Handling handling = new Handling(redis, session, name, options, drained(end), handler);
-                    return session.batches()
-                            .doOnRequest(session::ask)
-                            .takeUntilOther(end)
-                            .concatMap(handling::handle, 0)
-                            .concatMap(Function.identity(), 1);
+                    return handling.handle(
+                            session.batches().doOnRequest(session::ask).takeUntilOther(end));
                 })
                 .then();
     }

@@ -53,6 +53,7 @@ class StreamPeerFaultsIT {
 
     @Test
     @Tag("P6")
+    @Timeout(900)
     @DisplayName("P6 Redis hangs, or is killed and comes back, again and again: the next entry is handled within 2 s")
     void consumersResume() {
         Queue<Object> got = new ConcurrentLinkedQueue<>();
