@@ -5,6 +5,7 @@ import io.millrace.redis.Detached;
 import io.millrace.redis.PubSub;
 import io.millrace.redis.Redis;
 import io.millrace.redis.WakeUp;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.UUID;
 import java.util.function.Function;
@@ -169,6 +170,11 @@ public final class Lock {
 
     Lease leased(String token, LockScripts.Answer got) {
         return new Lease(redis, keys, token, got.number(), lease, memory);
+    }
+
+    /** The token of who holds it now; empty if nobody does. */
+    Mono<String> owner() {
+        return redis.call("GET", (Object) keys.lock()).map(token -> new String((byte[]) token, StandardCharsets.UTF_8));
     }
 
     static boolean isPassing(Throwable error) {

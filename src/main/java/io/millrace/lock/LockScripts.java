@@ -43,6 +43,9 @@ final class LockScripts {
 
     static final LuaScript<Group> MEMBER = LuaScript.repeatable("lock/member.lua", LockScripts::group);
 
+    static final LuaScript<List<Membership.Member>> MEMBERS =
+            LuaScript.repeatable("lock/members.lua", LockScripts::members);
+
     private LockScripts() {}
 
     /** Has them all read from the resources, where that may block. */
@@ -55,6 +58,17 @@ final class LockScripts {
     private static Group group(Reply reply) {
         reply.status(Ok.class);
         return new Group((int) reply.number(1), (int) reply.number(2), reply.number(3));
+    }
+
+    /** Who is there; what each holds is not said here. */
+    private static List<Membership.Member> members(Reply reply) {
+        reply.status(Ok.class);
+        List<Membership.Member> members = new ArrayList<>();
+        for (int i = 2; i < reply.size(); i += 2) {
+            Duration left = Duration.ofMillis(reply.number(i + 1) - reply.number(1));
+            members.add(new Membership.Member(reply.text(i), List.of(), left));
+        }
+        return members;
     }
 
     /** Arguments; how long numbers are remembered is the last one if it is not for ever. */

@@ -2,8 +2,12 @@ package io.millrace.lock;
 
 import io.millrace.redis.Redis;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.UUID;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -31,6 +35,27 @@ public final class Membership {
 
     /** 5 s. */
     public static final Duration DEFAULT_TTL = Lock.DEFAULT_LEASE;
+
+    private static final int RANDOM_PART = 12;
+    private static final char SEPARATOR = '.';
+
+    /** How many locks are asked for their owners at a time. */
+    private static final int AT_ONCE = 16;
+
+    /**
+     * Who takes part.
+     *
+     * @param name a word of its own for as long as it runs: the number of its process, and something random
+     * @param holds which of the locks it holds, from 0, in order
+     * @param leaves after what time it counts as gone unless it is heard of again
+     */
+    public record Member(String name, List<Integer> holds, Duration leaves) {
+
+        /** @param holds which of the locks it holds */
+        public Member {
+            holds = List.copyOf(holds);
+        }
+    }
 
     private final Redis redis;
     private final GroupKeys keys;
@@ -87,5 +112,40 @@ public final class Membership {
      */
     public <T> Flux<T> share(Publisher<?> leaving, Function<Share, ? extends Publisher<T>> work) {
         return Flux.defer(() -> new Sharing<T>(redis, keys, locks, ttl, work).until(leaving));
+    }
+
+    /** Who takes part now and holds what, by name; to look at, for it may be another the moment after. 1,000 members at the most. */
+    public Flux<Member> members() {
+        return Flux.defer(() -> redis.run(LockScripts.MEMBERS, List.of(keys.members()), List.of()))
+                .next()
+                .filter(alive -> !alive.isEmpty())
+                .flatMap(alive -> owners().map(owners -> alive.stream()
+                        .map(one -> new Member(one.name(), owners.getOrDefault(one.name(), List.of()), one.leaves()))
+                        .sorted(Comparator.comparing(Member::name))
+                        .toList()))
+                .flatMapIterable(all -> all);
+    }
+
+    private Mono<Map<String, List<Integer>>> owners() {
+        return Flux.range(0, locks.size())
+                .flatMapSequential(i -> locks.get(i).owner().map(token -> Map.entry(memberOf(token), i)), AT_ONCE)
+                .collect(Collectors.groupingBy(
+                        Map.Entry::getKey, Collectors.mapping(Map.Entry::getValue, Collectors.toList())));
+    }
+
+    /** A name nobody else has, which tells the process to a person who looks for it. */
+    static String newMember() {
+        return ProcessHandle.current().pid() + "-"
+                + UUID.randomUUID().toString().replace("-", "").substring(0, RANDOM_PART);
+    }
+
+    /** Unique to an attempt to take a lock, as tokens have to be. */
+    static String token(String member, long attempt) {
+        return member + SEPARATOR + attempt;
+    }
+
+    private static String memberOf(String token) {
+        int end = token.lastIndexOf(SEPARATOR);
+        return end < 0 ? token : token.substring(0, end);
     }
 }

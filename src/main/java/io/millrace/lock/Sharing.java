@@ -9,8 +9,9 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
@@ -28,18 +29,21 @@ final class Sharing<T> {
     /** How soon a lock is asked for again that somebody else is about to lose. */
     private static final long SOONEST_MS = 20;
 
+    /** How soon one is asked for again that could not be: its node of a cluster is away. */
+    private static final Duration AWAY = Duration.ofMillis(500);
+
     private final Redis redis;
     private final GroupKeys keys;
     private final List<Lock> locks;
     private final Duration ttl;
     private final Function<Share, ? extends Publisher<T>> work;
-    private final String member = UUID.randomUUID().toString();
+    private final String member = Membership.newMember();
     private final WakeUp wake;
     private final Map<Integer, Share> held = new ConcurrentHashMap<>(); // also what is revoked and not yet released
-    private final Map<Integer, Long> resting =
-            new ConcurrentHashMap<>(); // since when, of those whose work ended by itself
+    private final Map<Integer, Long> resting = new ConcurrentHashMap<>(); // until when they are not asked for
     private volatile boolean leaving;
-    private long number; // this and what follows: touched by the loop only
+    private long attempts; // this and what follows: touched by the loop only
+    private long number;
     private Duration patience = Duration.ZERO;
 
     Sharing(Redis redis, GroupKeys keys, List<Lock> locks, Duration ttl, Function<Share, ? extends Publisher<T>> work) {
@@ -133,32 +137,47 @@ final class Sharing<T> {
         }
     }
 
-    /** Asks for one after another until it has enough; beginning where others do not. */
+    /** Asks for one after another until it has enough; beginning where others do not. Not for long: heartbeats wait meanwhile. */
     private Mono<List<Share>> take(int wanted, int rank) {
         List<Share> taken = new ArrayList<>(wanted);
         int first = rank * wanted;
+        long until = System.nanoTime() + ttl.toNanos() / 3;
         return Flux.range(0, locks.size())
                 .map(i -> (first + i) % locks.size())
                 .filter(i -> !held.containsKey(i) && !rests(i))
-                .concatMap(i -> taken.size() >= wanted ? Mono.<Void>empty() : attempt(i, taken), 1)
+                .concatMap(
+                        i -> taken.size() >= wanted || System.nanoTime() - until >= 0
+                                ? Mono.<Void>empty()
+                                : attempt(i, taken),
+                        1)
                 .then()
                 .onErrorResume(error -> taken.isEmpty() ? Mono.error(error) : Mono.empty())
                 .thenReturn(taken);
     }
 
-    /** Work that ends by itself is not begun again at once, over and over. */
     private boolean rests(int i) {
-        Long since = resting.get(i);
-        return since != null && System.nanoTime() - since < ttl.toNanos() / 3;
+        Long until = resting.get(i);
+        return until != null && System.nanoTime() - until < 0;
     }
 
+    private void rest(int i, Duration time) {
+        resting.put(i, System.nanoTime() + time.toNanos());
+    }
+
+    /** One lock that cannot be asked for does not keep us from the others. */
     private Mono<Void> attempt(int i, List<Share> taken) {
-        String token = UUID.randomUUID().toString();
-        return locks.get(i)
-                .attempt(token)
+        Lock lock = locks.get(i);
+        String token = Membership.token(member, attempts++);
+        Consumer<LockScripts.Answer> giveBack = got -> {
+            if (got.held()) {
+                Lock.giveBack(lock.leased(token, got));
+            }
+        };
+        return Detached.run(lock.attempt(token), giveBack)
+                .timeout(ttl.dividedBy(3), redis.worker())
                 .doOnNext(got -> {
                     if (got.held()) {
-                        Share share = new Share(i, number++, locks.get(i).leased(token, got));
+                        Share share = new Share(i, number++, lock.leased(token, got));
                         held.put(i, share);
                         taken.add(share);
                         if (leaving) {
@@ -168,27 +187,37 @@ final class Sharing<T> {
                         patient(got.number());
                     }
                 })
+                .onErrorResume(Sharing::isAway, away -> {
+                    rest(i, AWAY);
+                    patient(AWAY.toMillis());
+                    return Mono.empty();
+                })
                 .then();
+    }
+
+    private static boolean isAway(Throwable error) {
+        return error instanceof TimeoutException || Lock.isPassing(error);
     }
 
     private Flux<T> run(Share share) {
         return Flux.usingWhen(
                 Mono.just(share),
                 one -> Lock.whileKept(one.lease(), lease -> work.apply(one))
+                        .doOnComplete(() -> ended(one))
                         .onErrorResume(LeaseLostException.class, lost -> {
                             log.warn("{}; it is taken again when it is free", lost.getMessage());
                             return Flux.empty();
                         }),
-                this::complete,
+                this::release,
                 (one, error) -> release(one),
                 this::release);
     }
 
-    private Mono<Void> complete(Share share) {
+    /** Work that ends by itself is not begun again at once, over and over. */
+    private void ended(Share share) {
         if (!share.isRevoked()) {
-            resting.put(share.index(), System.nanoTime());
+            rest(share.index(), ttl.dividedBy(3));
         }
-        return release(share);
     }
 
     /** Others hear of it at once; never fails. */

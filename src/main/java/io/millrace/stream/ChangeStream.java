@@ -1,15 +1,14 @@
 package io.millrace.stream;
 
+import io.millrace.lock.Lock;
+import io.millrace.lock.Membership;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import io.millrace.stream.StreamState.ConsumerState;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -45,32 +44,19 @@ public final class ChangeStream {
     }
 
     /**
-     * Who reads this stream as a consumer, and which shards are whose, by member. With one shard there is no such plan, and nobody here:
-     * one instance is active, the others wait.
+     * Who reads this stream as a consumer, and which shards, by member. With one shard there are no members: one instance is active, the
+     * others wait.
      */
     public Flux<ConsumerMember> members(String consumer) {
-        return shards().next()
-                .flatMap(first ->
-                        redis.run(StreamScripts.MEMBERS, List.of(first.unitKey()), List.of(StreamKeys.bytes(consumer))))
-                .flatMapIterable(ChangeStream::members);
-    }
-
-    private static List<ConsumerMember> members(Reply reply) {
-        Map<String, List<Integer>> shards = new HashMap<>();
-        for (int i = 0; i < reply.list(3).size(); i += 2) {
-            shards.computeIfAbsent(reply.list(3).text(i + 1), member -> new ArrayList<>())
-                    .add((int) reply.list(3).number(i));
-        }
-        List<ConsumerMember> members = new ArrayList<>();
-        for (int i = 0; i < reply.list(2).size(); i += 2) {
-            String member = reply.list(2).text(i);
-            List<Integer> own =
-                    shards.getOrDefault(member, List.of()).stream().sorted().toList();
-            members.add(new ConsumerMember(
-                    member, own, Duration.ofMillis(reply.list(2).number(i + 1) - reply.number(1))));
-        }
-        members.sort(Comparator.comparing(ConsumerMember::member));
-        return members;
+        return layout.shards()
+                .flatMapMany(all -> new Membership(
+                                redis,
+                                all.get(0).group(consumer),
+                                all.stream()
+                                        .map(keys -> new Lock(redis, keys.lock(consumer)))
+                                        .toList())
+                        .members())
+                .map(one -> new ConsumerMember(one.name(), one.holds(), one.leaves()));
     }
 
     /** Backfills and how far they have come, by id; those of the last 30 days. */

@@ -159,7 +159,10 @@ public final class ConsumerOptions {
             return this;
         }
 
-        /** How many handlers run at a time, each with its own part of a batch. Defaults to 1; 1 to 1,000. */
+        /**
+         * How many handlers run at a time, each with its own part of a batch. Who is done with it goes on with its part of the next
+         * batch; a third one is read when all are done with the first. Defaults to 1; 1 to 1,000.
+         */
         public Builder concurrency(int handlers) {
             this.concurrency = Check.between("concurrency", handlers, 1, 1_000);
             return this;

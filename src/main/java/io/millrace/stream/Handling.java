@@ -5,10 +5,14 @@ import io.millrace.lock.LeaseLostException;
 import io.millrace.redis.Redis;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -19,7 +23,8 @@ import reactor.util.retry.Retry;
 
 /**
  * Has batches handled: divides them among handlers, tries again, finds the one entry that fails, commits what is done from the
- * beginning on.
+ * beginning on. A handler that is done with its part of a batch goes on with its part of the next one, and no further: a part that is
+ * stuck lets one more batch be read at the most.
  */
 final class Handling {
 
@@ -30,12 +35,48 @@ final class Handling {
 
     private static final Duration COMMIT_PAUSE = Duration.ofMillis(100);
 
+    /** How many batches are under way at a time when there are several handlers. */
+    private static final int AHEAD = 2;
+
+    /** What is under way of the log, or of the lane of backfills. */
+    private static final class Line {
+
+        private final boolean backfill;
+        private final Queue<Progress> open = new ConcurrentLinkedQueue<>(); // by batch
+        private final List<Mono<Void>> ends; // by handler, of its last part; touched by one batch after the other
+
+        Line(boolean backfill, int handlers) {
+            this.backfill = backfill;
+            this.ends = new ArrayList<>(Collections.nCopies(handlers, Mono.empty()));
+        }
+
+        /** A handler's part of a batch, after its part of the one before; never if that one was cut off. */
+        Mono<Void> turn(int handler, Mono<Void> others, Mono<Void> work) {
+            Mono<Void> before = ends.get(handler);
+            Sinks.Empty<Void> over = Sinks.empty();
+            ends.set(handler, over.asMono());
+            return Mono.when(before, others).then(work).doOnSuccess(done -> over.tryEmitEmpty());
+        }
+
+        /** What can be committed and was not given out before, of one batch; by one caller at a time. */
+        Progress.@Nullable Mark advance() {
+            Progress first = open.peek();
+            Progress.Mark mark = first == null ? null : first.advance();
+            if (first != null && first.isOver()) {
+                open.remove();
+            }
+            return mark;
+        }
+    }
+
     private final Redis redis;
     private final Session session;
     private final String consumer;
     private final ConsumerOptions options;
     private final Mono<Void> deadline;
     private final Function<? super StreamBatch, ? extends Publisher<?>> handler;
+    private final Line live;
+    private final Line lane;
 
     /** @param deadline when handlers are cut off */
     Handling(
@@ -51,33 +92,45 @@ final class Handling {
         this.options = options;
         this.deadline = deadline;
         this.handler = handler;
+        this.live = new Line(false, options.concurrency());
+        this.lane = new Line(true, options.concurrency());
     }
 
     /**
-     * Has a batch handled.
-     *
-     * @return commits of what is done, to be run one after the other, each as soon as something is; ends when everything is handled, or at
-     *     the deadline
+     * Has batches handled, and commits what is done as soon as something is; what follows goes on meanwhile. Ends when everything is
+     * handled and committed; or at the deadline, when what is done is committed.
      */
-    Flux<Mono<Void>> handle(StreamBatch batch) {
+    Flux<Void> handle(Flux<StreamBatch> batches) {
+        Flux<Line> done =
+                options.concurrency() == 1 ? batches.concatMap(this::parts, 0) : batches.flatMap(this::parts, AHEAD, 1);
+        return done.concatMap(this::commit, 1)
+                .concatWith(Flux.just(live, lane).concatMap(this::commit)); // of parts that ended at the deadline
+    }
+
+    /** One part for each handler: entries of one key stay together and in order. Tells of each that is done. */
+    private Flux<Line> parts(StreamBatch batch) {
         return Flux.defer(() -> {
+            Line line = batch.backfill() ? lane : live;
+            // A record may be another handler's there: what is in the other line comes first.
+            Mono<Void> others =
+                    Mono.when(List.copyOf((line == lane ? live : lane).ends)).cache();
             Progress progress = new Progress(batch.entries());
-            Mono<Void> commit = Mono.defer(() -> commit(batch, progress));
-            return Flux.fromIterable(divide(batch))
-                    .flatMap(
-                            part -> work(part, progress, 1, true)
-                                    .thenReturn(commit)
-                                    .takeUntilOther(deadline),
-                            options.concurrency(),
-                            1)
-                    .concatWithValues(commit); // of parts that ended at the deadline
+            line.open.add(progress);
+            List<Mono<Void>> turns = new ArrayList<>();
+            List<List<StreamEntry>> parts = divide(batch);
+            for (int i = 0; i < parts.size(); i++) {
+                if (!parts.get(i).isEmpty()) {
+                    turns.add(line.turn(i, others, work(batch.with(parts.get(i)), progress, 1, true)));
+                }
+            }
+            return Flux.fromIterable(turns)
+                    .flatMap(turn -> turn.takeUntilOther(deadline).thenReturn(line), turns.size(), 1);
         });
     }
 
-    /** One part for each handler: entries of one key stay together and in order. */
-    private List<StreamBatch> divide(StreamBatch batch) {
+    private List<List<StreamEntry>> divide(StreamBatch batch) {
         if (options.concurrency() == 1) {
-            return List.of(batch);
+            return List.of(batch.entries());
         }
         List<List<StreamEntry>> parts = new ArrayList<>();
         for (int i = 0; i < options.concurrency(); i++) {
@@ -86,7 +139,7 @@ final class Handling {
         for (StreamEntry entry : batch.entries()) {
             parts.get(Math.floorMod(spread(hash(entry)), parts.size())).add(entry);
         }
-        return parts.stream().filter(part -> !part.isEmpty()).map(batch::with).toList();
+        return parts;
     }
 
     /** What has no key that can be read is handled all the same, and fails there. */
@@ -177,14 +230,22 @@ final class Handling {
     }
 
     /** Goes on trying while Redis is away: until the lease ends, nobody else handles these entries. */
-    private Mono<Void> commit(StreamBatch batch, Progress progress) {
-        Progress.Mark mark = progress.advance();
-        if (mark == null) {
-            return Mono.empty();
-        }
-        return session.commit(batch.backfill(), mark.upTo(), mark.parked())
-                .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, COMMIT_PAUSE)
-                        .filter(error -> Delayer.isPassing(error) && !(error instanceof LeaseLostException)));
+    private Mono<Void> commit(Line line) {
+        return Flux.<Progress.Mark>generate(sink -> {
+                    Progress.Mark mark = line.advance();
+                    if (mark == null) {
+                        sink.complete();
+                    } else {
+                        sink.next(mark);
+                    }
+                })
+                .concatMap(
+                        mark -> session.commit(line.backfill, mark.upTo(), mark.parked())
+                                .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, COMMIT_PAUSE)
+                                        .filter(error ->
+                                                Delayer.isPassing(error) && !(error instanceof LeaseLostException))),
+                        0)
+                .then();
     }
 
     private static String cause(Throwable error) {

@@ -57,6 +57,11 @@ final class Progress {
         return new Mark(entries.get(marked - 1).id(), aside);
     }
 
+    /** Whether all was given out by {@link #advance}. */
+    synchronized boolean isOver() {
+        return marked == done.length;
+    }
+
     private int place(StreamEntry entry) {
         return Collections.binarySearch(entries, entry, Comparator.comparing(StreamEntry::id));
     }

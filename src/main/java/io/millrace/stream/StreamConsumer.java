@@ -1,11 +1,13 @@
 package io.millrace.stream;
 
+import io.millrace.lock.Lease;
+import io.millrace.lock.LeaseLostException;
 import io.millrace.lock.Lock;
+import io.millrace.lock.Membership;
 import io.millrace.redis.Redis;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
-import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.reactivestreams.Publisher;
@@ -83,29 +85,19 @@ public final class StreamConsumer {
     }
 
     /**
-     * Has every batch handled, one after the other, and commits it then. While it is being committed the next one is read and handled, so
-     * after a crash up to two batches come again.
+     * Has every batch handled, and commits it then; with several handlers two batches may be under way, see {@link
+     * ConsumerOptions.Builder#concurrency}, with one it is one after the other. While a batch is being committed the next one is read and
+     * handled, so after a crash up to three batches come again, with several handlers up to four.
      *
      * @param handler completes when a batch is handled; called again with the same entries if it fails
      * @return runs until {@link ConsumerOptions.Builder#until}, a cancel, or the end of this Millrace; fails only when Redis refuses
      *     what it does for a reason that does not pass, such as missing rights
      */
     public Mono<Void> consume(Function<? super StreamBatch, ? extends Publisher<?>> handler) {
-        return Flux.<Void>defer(() -> {
-                    Stop stop = new Stop(Mono.when(options.until()));
-                    return shards(
-                            stop,
-                            (keys, end) -> active(keys, end, Demand::new, session -> {
-                                Mono<Void> deadline = end.reached()
-                                        .then(Mono.delay(options.drain(), redis.worker()))
-                                        .then();
-                                Handling handling = new Handling(redis, session, name, options, deadline, handler);
-                                return session.batches()
-                                        .doOnRequest(session::ask)
-                                        .takeUntilOther(end.reached())
-                                        .concatMap(handling::handle, 0)
-                                        .concatMap(Function.identity(), 1);
-                            }));
+        return this.<Void>shards(options.until(), Demand::new, (session, end) -> {
+                    Handling handling = new Handling(redis, session, name, options, drained(end), handler);
+                    return handling.handle(
+                            session.batches().doOnRequest(session::ask).takeUntilOther(end));
                 })
                 .then();
     }
@@ -121,21 +113,22 @@ public final class StreamConsumer {
         return Flux.defer(() -> {
             Demand demand = new Demand();
             return shards(
-                            new Stop(Mono.never()),
-                            (keys, end) -> active(keys, end, () -> demand, session -> {
-                                Mono<Void> deadline = end.reached()
-                                        .then(Mono.delay(options.drain(), redis.worker()))
-                                        .then();
-                                return session.batches()
-                                        .map(batch -> new StreamDelivery(batch, session))
-                                        .takeUntilOther(end.reached())
-                                        .filter(StreamDelivery::handOver)
-                                        .concatWith(session.settled()
-                                                .takeUntilOther(deadline)
-                                                .then(Mono.empty()));
-                            }))
+                            Mono.never(),
+                            () -> demand,
+                            (session, end) -> session.batches()
+                                    .map(batch -> new StreamDelivery(batch, session))
+                                    .takeUntilOther(end)
+                                    .filter(StreamDelivery::handOver)
+                                    .concatWith(session.settled()
+                                            .takeUntilOther(drained(end))
+                                            .then(Mono.empty())))
                     .doOnRequest(demand::add);
         });
+    }
+
+    /** When what runs is cut off. */
+    private Mono<Void> drained(Mono<Void> end) {
+        return end.then(Mono.delay(options.drain(), redis.worker())).then();
     }
 
     /** Moves the offset: the next entry is the first one after this id, for better or worse. What is being handled is refused its commit. */
@@ -193,13 +186,23 @@ public final class StreamConsumer {
                 .then();
     }
 
+    /** What to do while a shard's lock is held, until it is to be read no more. */
+    private interface Work<T> {
+        Flux<T> of(Session session, Mono<Void> end);
+    }
+
     /** The only shard, or those that are this member's among all who read under this name. */
-    private <T> Flux<T> shards(Stop stop, BiFunction<StreamKeys, Stop, Flux<T>> work) {
-        return layout.created()
-                .delayUntil(this::registered)
-                .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, PAUSE).filter(Delayer::isPassing))
-                .takeUntilOther(Mono.firstWithSignal(redis.closed(), stop.reached()))
-                .flatMapMany(all -> all.size() == 1 ? work.apply(all.get(0), stop) : balanced(all, stop, work));
+    private <T> Flux<T> shards(Publisher<?> until, Supplier<Demand> demand, Work<T> work) {
+        return Flux.defer(() -> {
+            Stop stop = new Stop(Mono.when(until));
+            return layout.created()
+                    .delayUntil(this::registered)
+                    .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, PAUSE).filter(Delayer::isPassing))
+                    .takeUntilOther(Mono.firstWithSignal(redis.closed(), stop.reached()))
+                    .flatMapMany(all ->
+                            all.size() == 1 ? alone(all.get(0), stop, demand, work) : together(all, stop, demand, work))
+                    .takeUntilOther(redis.closed());
+        });
     }
 
     /** On every shard before the first is read: nothing is trimmed of those that somebody else, or nobody yet, reads. */
@@ -212,49 +215,45 @@ public final class StreamConsumer {
                         .then();
     }
 
-    private <T> Flux<T> balanced(List<StreamKeys> all, Stop stop, BiFunction<StreamKeys, Stop, Flux<T>> work) {
-        return Flux.usingWhen(
-                Mono.fromSupplier(() -> new Membership(redis, all.get(0), name, all.size(), options.lease())),
-                member -> Flux.fromIterable(all)
-                        .flatMap(keys -> whileMine(keys, member, stop, work), all.size(), Integer.MAX_VALUE)
-                        .mergeWith(member.stay()
-                                .takeUntilOther(Mono.firstWithSignal(redis.closed(), stop.reached()))
-                                .then(member.leave()) // while what runs is ended: the others wait for the locks already
-                                .then(Mono.empty())),
-                Membership::leave);
-    }
-
-    private <T> Flux<T> whileMine(
-            StreamKeys keys, Membership member, Stop stop, BiFunction<StreamKeys, Stop, Flux<T>> work) {
-        return member.given(keys.shard())
-                .takeUntilOther(Mono.firstWithSignal(redis.closed(), stop.reached()))
-                .thenMany(Flux.defer(() -> stop.isReached()
-                        ? Flux.empty()
-                        : work.apply(keys, new Stop(Mono.firstWithSignal(stop.reached(), member.taken(keys.shard()))))))
-                .repeat(() -> !stop.isReached())
-                .takeUntilOther(redis.closed());
-    }
-
     /** One holding of the lock after the other, through whatever trouble there is with Redis. */
-    private <T> Flux<T> active(StreamKeys keys, Stop stop, Supplier<Demand> demand, Function<Session, Flux<T>> work) {
-        Lock lock = new Lock(redis, keys.lock(name)).lease(options.lease());
-        return lock.whileHeld(
-                        stop.reached(),
-                        lease -> Flux.usingWhen(
-                                redis.dedicated(Session.BLOCK),
-                                reader -> work.apply(
-                                        new Session(redis, keys, name, options, lease, reader, demand.get())),
-                                reader -> reader.close().onErrorComplete()))
-                .onErrorResume(Delayer::isPassing, error -> {
-                    log.warn(
-                            "consumer \"{}\" of stream \"{}\" begins anew: {}",
-                            name,
-                            keys.stream(),
-                            error.getMessage());
-                    return Mono.delay(PAUSE, redis.worker()).then(Mono.empty());
-                })
-                .repeat(() -> !stop.isReached())
-                .takeUntilOther(redis.closed());
+    private <T> Flux<T> alone(StreamKeys keys, Stop stop, Supplier<Demand> demand, Work<T> work) {
+        return new Lock(redis, keys.lock(name))
+                .lease(options.lease())
+                .whileHeld(stop.reached(), lease -> reading(keys, lease, stop.reached(), demand, work))
+                .onErrorResume(Delayer::isPassing, error -> paused(keys, error).then(Mono.empty()))
+                .repeat(() -> !stop.isReached());
+    }
+
+    /** Each shard for as long as it is this member's share; a lock that is lost is taken again where shares are taken. */
+    private <T> Flux<T> together(List<StreamKeys> all, Stop stop, Supplier<Demand> demand, Work<T> work) {
+        List<Lock> locks =
+                all.stream().map(keys -> new Lock(redis, keys.lock(name))).toList();
+        return new Membership(redis, all.get(0).group(name), locks)
+                .ttl(options.lease())
+                .share(stop.reached(), share -> {
+                    StreamKeys keys = all.get(share.index());
+                    return reading(keys, share.lease(), share.revoked(), demand, work)
+                            .onErrorResume(
+                                    Delayer::isPassing,
+                                    error -> paused(keys, error)
+                                            .then(
+                                                    error instanceof LeaseLostException
+                                                            ? Mono.error(error)
+                                                            : Mono.empty()))
+                            .repeat(() -> !share.isRevoked());
+                });
+    }
+
+    private <T> Flux<T> reading(StreamKeys keys, Lease lease, Mono<Void> end, Supplier<Demand> demand, Work<T> work) {
+        return Flux.usingWhen(
+                redis.dedicated(Session.BLOCK),
+                reader -> work.of(new Session(redis, keys, name, options, lease, reader, demand.get()), end),
+                reader -> reader.close().onErrorComplete());
+    }
+
+    private Mono<Long> paused(StreamKeys keys, Throwable error) {
+        log.warn("consumer \"{}\" of stream \"{}\" begins anew: {}", name, keys.stream(), error.getMessage());
+        return Mono.delay(PAUSE, redis.worker());
     }
 
     /** When to read no more. */

@@ -1,5 +1,6 @@
 package io.millrace.stream;
 
+import io.millrace.lock.GroupKeys;
 import io.millrace.lock.LockKeys;
 import io.millrace.redis.Keys;
 import java.nio.charset.StandardCharsets;
@@ -59,6 +60,12 @@ record StreamKeys(String stream, int shard, String log, String unit, String offs
                 bytes(locks + consumer),
                 bytes(unit + "fence:" + consumer),
                 brpop ? bytes(locks + consumer + ".notify") : null);
+    }
+
+    /** Of the members of a consumer that read all shards; in the slot of this one. */
+    GroupKeys group(String consumer) {
+        return new GroupKeys(
+                stream + "/" + consumer, bytes(unit + "members:" + consumer), bytes(unit + "order:" + consumer));
     }
 
     /** Refuses an empty name. */

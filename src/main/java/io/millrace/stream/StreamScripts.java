@@ -10,8 +10,6 @@ import reactor.core.publisher.Mono;
 final class StreamScripts {
 
     static final LuaScript<Recorded> CREATE = LuaScript.repeatable("stream/create.lua", Recorded::of);
-    static final LuaScript<Reply> BALANCE = LuaScript.repeatable("stream/balance.lua", StreamScripts::ok);
-    static final LuaScript<Reply> MEMBERS = LuaScript.repeatable("stream/members.lua", StreamScripts::ok);
     static final LuaScript<Reply> PRODUCE = LuaScript.repeatable("stream/produce.lua", reply -> reply);
     static final LuaScript<Reply> NOTE = LuaScript.repeatable("stream/note.lua", StreamScripts::ok);
     static final LuaScript<Reply> DUE = LuaScript.repeatable("stream/due.lua", StreamScripts::ok);

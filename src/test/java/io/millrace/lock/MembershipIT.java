@@ -18,6 +18,7 @@ import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
@@ -215,6 +216,59 @@ class MembershipIT {
             first.cancel();
             far.shutdown().block(SOON);
         }
+    }
+
+    @Test
+    @DisplayName(
+            "a lock that cannot be asked for, as on a node of a cluster that is away, keeps nobody from the others")
+    void oneIsAway() {
+        try (FaultProxy proxy = FaultProxy.to(redis.uri())) {
+            Millrace far = open(proxy.uri());
+            Reply.of(Objects.requireNonNull(far.redis().call("PING").block(SOON)));
+            proxy.stall();
+            List<Lock> locks = IntStream.range(0, 4)
+                    .mapToObj(i -> new Lock(
+                            i == 0 ? far.redis() : mill.redis(),
+                            LockKeys.of(mill.redis().keys(), "g" + i)))
+                    .toList();
+            Membership group =
+                    new Membership(mill.redis(), GroupKeys.of(mill.redis().keys(), "g"), locks).ttl(TTL);
+            Set<Integer> holds = ConcurrentHashMap.newKeySet();
+            Disposable running = group.share(share -> share.revoked()
+                            .doOnSubscribe(begun -> holds.add(share.index()))
+                            .doFinally(end -> holds.remove(share.index())))
+                    .subscribe();
+            Eventually.await("the others", Duration.ofSeconds(3), () -> holds.equals(Set.of(1, 2, 3)));
+            long until = System.nanoTime() + TTL.multipliedBy(3).toNanos();
+            Eventually.await("time", SOON, () -> {
+                assertThat(number("ZCARD", "ms:group:{g/0}:members"))
+                        .as("heartbeats go on")
+                        .isEqualTo(1);
+                return System.nanoTime() > until;
+            });
+            assertThat(holds).containsExactlyInAnyOrder(1, 2, 3);
+            proxy.pass();
+            Eventually.await("all", SOON, () -> holds.size() == 4);
+            running.dispose();
+            far.shutdown().block(SOON);
+        }
+    }
+
+    @Test
+    @DisplayName("a lock that is lost is taken again at once, work that ended by itself is not")
+    void lost() {
+        List<Long> begun = new CopyOnWriteArrayList<>();
+        Disposable running = group(mill, 1)
+                .ttl(Duration.ofSeconds(30))
+                .share(share -> {
+                    begun.add(System.nanoTime());
+                    return begun.size() == 1 ? Mono.error(new LeaseLostException("refused")) : Mono.empty();
+                })
+                .subscribe();
+        Eventually.await("again", Duration.ofSeconds(3), () -> begun.size() == 2);
+        Mono.delay(TTL).block();
+        assertThat(begun).as("10 s have to pass").hasSize(2);
+        running.dispose();
     }
 
     @Test

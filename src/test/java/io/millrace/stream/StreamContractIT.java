@@ -15,6 +15,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.Random;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -24,6 +26,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -31,8 +34,11 @@ import reactor.core.scheduler.Schedulers;
 import reactor.test.StepVerifier;
 import reactor.util.retry.Retry;
 
-/** Demand, cancel, concurrency, stopping, and what Lettuce and Reactor do behind one's back: T2, L1 to L4, L6 to L8, L10 to L12, L14. */
+/** Demand, cancel, concurrency, stopping, and what Lettuce and Reactor do behind one's back: T2, R5, L1 to L4, L6 to L8, L10 to L12, L14. */
 class StreamContractIT {
+
+    /** How many connections are killed; -Dcuts=300 for more. */
+    private static final int CUTS = Integer.getInteger("cuts", 150);
 
     private OwnRedis redis;
     private StreamRig rig;
@@ -137,7 +143,8 @@ class StreamContractIT {
 
     @Test
     @Tag("T2")
-    @DisplayName("T2 one entry is stuck: what is before it is committed, what is behind it is not, and no more is read")
+    @DisplayName(
+            "T2 one entry is stuck: what is behind it is not committed, and no more is read than the batch behind its own")
     void stuck() {
         List<EntryId> ids = rig.queue(100);
         Sinks.Empty<Void> goOn = Sinks.empty();
@@ -150,13 +157,79 @@ class StreamContractIT {
                                 .anyMatch(entry -> entry.get("id").equals(7))
                         ? goOn.asMono().then(seen.add(batch))
                         : seen.add(batch)));
-        Eventually.await("the others", SOON, () -> seen.records().size() >= 12);
+        Eventually.await("the others", SOON, () -> seen.records().size() >= 24);
         Mono.delay(Duration.ofMillis(300)).block();
         assertThat(rig.offset("c").compareTo(ids.get(7))).isNegative();
-        assertThat(seen.records()).allMatch(id -> (Integer) id < 20);
+        assertThat(seen.records()).allMatch(id -> (Integer) id < 40);
         goOn.tryEmitEmpty();
         Eventually.await("all", SOON, () -> rig.offset("c").equals(ids.get(99)));
-        assertThat(seen.records()).hasSize(100);
+        assertThat(seen.records()).hasSize(100).doesNotHaveDuplicates();
+    }
+
+    @Test
+    @Tag("T2")
+    @DisplayName("T2 cut off while an entry is stuck: nothing behind it is committed, though the next batch is done")
+    void stuckAndCutOff() {
+        List<EntryId> ids = rig.queue(40);
+        Sinks.Empty<Void> stop = Sinks.empty();
+        Seen seen = new Seen();
+        Mono<Void> consuming = rig.consumer(
+                        "c",
+                        ConsumerOptions.builder()
+                                .batchSize(20)
+                                .concurrency(20)
+                                .keyedBy(StreamEntry::id)
+                                .until(stop.asMono())
+                                .drain(Duration.ofMillis(200)))
+                .consume(batch -> batch.entries().stream()
+                                .anyMatch(entry -> entry.get("id").equals(7))
+                        ? Mono.never()
+                        : seen.add(batch));
+        rig.run(consuming);
+        Eventually.await("the others", SOON, () -> seen.records().size() >= 24);
+        stop.tryEmitEmpty();
+        Eventually.await("nobody", SOON, () -> rig.number("EXISTS", rig.key("lock:c")) == 0);
+        assertThat(rig.offset("c").compareTo(ids.get(7))).isNegative();
+        Seen again = rig.collect(rig.consumer("c"));
+        Eventually.await("all the rest", SOON, () -> rig.offset("c").equals(ids.get(39)));
+        assertThat(again.records()).contains(7).endsWith(39);
+    }
+
+    @Test
+    @Tag("T2")
+    @DisplayName("T2 handlers take very different times: the order of each key holds, over the ends of batches too")
+    void unequalHandlers() {
+        int n = 1_200;
+        List<EntryId> ids = rig.producer
+                .queueAll(IntStream.range(0, n)
+                        .mapToObj(i -> Map.of("id", i % 23, "n", i))
+                        .toList())
+                .block(SOON);
+        Map<Object, List<Object>> byKey = new ConcurrentHashMap<>();
+        AtomicInteger atOnce = new AtomicInteger();
+        AtomicInteger most = new AtomicInteger();
+        Random random = new Random();
+        rig.run(rig.consumer("c")
+                .batchSize(60)
+                .concurrency(6)
+                .consume(batch -> Mono.delay(Duration.ofMillis(random.nextInt(30)))
+                        .doOnSubscribe(begun -> most.accumulateAndGet(atOnce.incrementAndGet(), Math::max))
+                        .doOnNext(done -> {
+                            batch.entries()
+                                    .forEach(entry -> byKey.computeIfAbsent(
+                                                    entry.get("id"),
+                                                    key -> Collections.synchronizedList(new ArrayList<>()))
+                                            .add(entry.get("n")));
+                            atOnce.decrementAndGet();
+                        })));
+        Eventually.await("all", SOON, () -> rig.offset("c").equals(ids.get(n - 1)));
+        assertThat(most.get()).isBetween(2, 6);
+        List<Object> all = new ArrayList<>();
+        byKey.forEach((key, order) -> {
+            assertThat(order.stream().map(one -> (Integer) one).toList()).isSorted();
+            all.addAll(order);
+        });
+        assertThat(all).hasSize(n).doesNotHaveDuplicates();
     }
 
     @Test
@@ -278,13 +351,14 @@ class StreamContractIT {
 
     @Test
     @Tag("L3")
-    @DisplayName("L3 connections are killed 300 times while producing: every id given is there once, nothing else")
+    @DisplayName(
+            "L3 connections are killed again and again while producing: every id given is there once, nothing else")
     void killedConnections() {
         AtomicInteger kills = new AtomicInteger();
         Mono<Void> kill = Flux.interval(Duration.ofMillis(20), Schedulers.boundedElastic())
                 .onBackpressureDrop()
                 .concatMap(tick -> rig.mill.redis().call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
-                .takeWhile(killed -> kills.addAndGet(((Long) killed).intValue()) < 300)
+                .takeWhile(killed -> kills.addAndGet(((Long) killed).intValue()) < CUTS)
                 .then();
         Map<Integer, EntryId> given = Collections.synchronizedMap(new HashMap<>());
         try (StreamRig other = StreamRig.on(redis.uri(), "c")) {
@@ -305,7 +379,36 @@ class StreamContractIT {
         entries.forEach(entry -> there.put((Integer) entry.get("id"), entry.id()));
         assertThat(entries).hasSameSizeAs(given.entrySet());
         assertThat(there).isEqualTo(given);
-        assertThat(kills).hasValueGreaterThanOrEqualTo(300);
+        assertThat(kills).hasValueGreaterThanOrEqualTo(CUTS);
+    }
+
+    @Test
+    @Tag("R5")
+    @DisplayName("R5 connections are killed while due notes are moved, so that moves are repeated: one entry a note")
+    void killedWhileNotesAreMoved() {
+        Flux.range(0, 30)
+                .concatMap(i -> rig.producer.delayAll(
+                        IntStream.range(i * 500, i * 500 + 500).boxed().toList()))
+                .blockLast(SOON);
+        try (StreamRig other = StreamRig.on(redis.uri(), "c")) {
+            AtomicInteger kills = new AtomicInteger();
+            Disposable kill = Flux.interval(Duration.ofMillis(40), Schedulers.boundedElastic())
+                    .onBackpressureDrop()
+                    .concatMap(tick -> rig.mill.redis().call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+                    .subscribe(killed -> kills.addAndGet(((Long) killed).intValue()));
+            Delayer delayer = other.mill.streams().delayer("s", Duration.ZERO);
+            Flux.range(0, 8)
+                    .flatMap(i -> delayer.runOnce().retryWhen(Retry.fixedDelay(1_000, Duration.ofMillis(10))))
+                    .blockLast(Duration.ofSeconds(60));
+            kill.dispose();
+            assertThat(kills).hasValueGreaterThan(3);
+        }
+        assertThat(rig.stream
+                        .entries(EntryId.ZERO)
+                        .map(entry -> (Integer) entry.get("id"))
+                        .collectSortedList()
+                        .block(SOON))
+                .isEqualTo(numbers(15_000));
     }
 
     @Test
@@ -341,6 +444,24 @@ class StreamContractIT {
         StepVerifier.create(rig.consumer("c").batchSize(10_000).batches(), 1)
                 .assertNext(delivery -> assertThat(delivery.batch().size()).isEqualTo(10_000))
                 .then(() -> assertThat(rig.raw("PING").text(0)).isEqualTo("PONG"))
+                .thenCancel()
+                .verify(SOON);
+    }
+
+    @Test
+    @Tag("L6")
+    @DisplayName("L6 entries that are looked at one by one do not stop the connection they share with others")
+    void entriesOneByOne() {
+        rig.queue(5_000);
+        StepVerifier.create(rig.stream.entries(EntryId.ZERO), 1)
+                .expectNextCount(1)
+                .then(() -> assertThat(rig.raw("PING").text(0)).isEqualTo("PONG"))
+                .thenRequest(1_500)
+                .expectNextCount(1_500)
+                .then(() -> assertThat(rig.raw("PING").text(0)).isEqualTo("PONG"))
+                .then(() -> assertThat(rig.calls("xrange"))
+                        .as("pages that were asked for")
+                        .isLessThanOrEqualTo(3))
                 .thenCancel()
                 .verify(SOON);
     }

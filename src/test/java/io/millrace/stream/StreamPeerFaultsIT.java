@@ -18,6 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -25,6 +26,15 @@ import reactor.util.retry.Retry;
 
 /** What broke in other streams: P6, P16 to P24. Each test has a server of its own. */
 class StreamPeerFaultsIT {
+
+    /** How often Redis goes away; -Doutages=20 for more. */
+    private static final int OUTAGES = Integer.getInteger("outages", 5);
+
+    /** For how many seconds each time; -Daway=30 for longer. */
+    private static final Integer AWAY = Integer.getInteger("away");
+
+    /** Thousands of entries that go through a stream; -Dentries=1000 for more. */
+    private static final int THOUSANDS = Integer.getInteger("entries", 300);
 
     private OwnRedis redis;
     private StreamRig rig;
@@ -43,6 +53,7 @@ class StreamPeerFaultsIT {
 
     @Test
     @Tag("P6")
+    @Timeout(900)
     @DisplayName("P6 Redis hangs, or is killed and comes back, again and again: the next entry is handled within 2 s")
     void consumersResume() {
         Queue<Object> got = new ConcurrentLinkedQueue<>();
@@ -50,14 +61,14 @@ class StreamPeerFaultsIT {
                 .consume(batch -> Mono.fromRunnable(() -> batch.entries().forEach(entry -> got.add(entry.get("id"))))));
         rig.queue("warm");
         Eventually.await("the first", SOON, () -> got.contains("warm"));
-        for (int round = 0; round < 5; round++) {
-            if (round == 0) {
+        for (int round = 0; round < OUTAGES; round++) {
+            if (round % 5 == 0) {
                 redis.pause();
-                Mono.delay(Duration.ofSeconds(7)).block();
+                away(Duration.ofSeconds(7));
                 redis.resume();
             } else {
                 redis.kill9();
-                Mono.delay(Duration.ofMillis(400L * round)).block();
+                away(Duration.ofMillis(400L * (round % 5)));
                 redis.restart();
             }
             long back = System.nanoTime();
@@ -70,6 +81,10 @@ class StreamPeerFaultsIT {
                     .as("round %s", round)
                     .isLessThan(Duration.ofSeconds(2));
         }
+    }
+
+    private static void away(Duration usually) {
+        Mono.delay(AWAY == null ? usually : Duration.ofSeconds(AWAY)).block();
     }
 
     @Test
@@ -203,22 +218,27 @@ class StreamPeerFaultsIT {
     @Test
     @Tag("P19")
     @Tag("P20")
+    @Timeout(300)
     @DisplayName(
             "P19 P20 300,000 entries go through and are trimmed: hardly any memory is left, and the data can be reloaded")
     void nothingIsLeft() {
         AtomicInteger handled = new AtomicInteger();
         rig.run(rig.consumer("c").consume(batch -> Mono.fromRunnable(() -> handled.addAndGet(batch.size()))));
-        Flux.range(0, 300).concatMap(i -> rig.producer.queueAll(numbers(1_000))).blockLast(Duration.ofSeconds(60));
-        Eventually.await("all handled", Duration.ofSeconds(60), () -> handled.get() == 300_000);
+        int all = THOUSANDS * 1_000;
+        Flux.range(0, THOUSANDS)
+                .concatMap(i -> rig.producer.queueAll(numbers(1_000)))
+                .blockLast(Duration.ofSeconds(200));
+        Eventually.await("all handled", Duration.ofSeconds(60), () -> handled.get() == all);
         Eventually.await("all committed", SOON, () -> rig.state("c").lag() == 0);
         assertThat(rig.mill.streams().trimmer("s").runOnce().block(SOON).removed())
-                .isEqualTo(300_000);
+                .isEqualTo(all);
         assertThat(rig.number("MEMORY", "USAGE", rig.key("log"))).isLessThan(3_000);
+        assertThat(rig.calls("xdel")).as("never both on one stream").isZero();
         rig.queue(3);
         Eventually.await("three more", SOON, () -> rig.state("c").lag() == 0);
         rig.raw("DEBUG", "RELOAD");
         rig.queue(3);
-        Eventually.await("and three", SOON, () -> handled.get() == 300_006);
+        Eventually.await("and three", SOON, () -> handled.get() == all + 6);
     }
 
     private static List<Integer> numbers(int n) {
