@@ -278,13 +278,14 @@ public final class FacetQueue {
     }
 
     /**
-     * Removes the queue: its registration, its messages wherever they are, its dead letters. In Cluster another process may still put
-     * messages on it for {@link Registry#CLUSTER_LAG}.
+     * Removes the queue: its registration, its messages wherever they are, its dead letters. In Cluster it waits meanwhile for a second,
+     * since other processes may deliver for so long by what they knew before.
      *
      * @return how many messages were removed
      */
     public Mono<Long> destroy() {
         return registry.unregister(name)
+                .then(registry.settled())
                 .then(partitions.sum(partition -> partition.insight().removeAll()))
                 .delayUntil(removed -> registry.forget(name));
     }
