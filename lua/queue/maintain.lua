@@ -44,6 +44,8 @@ local function deliver_delayed(unit, id)
   local channel_end = colon + tonumber(string.sub(stored, 1, colon - 1))
   local channel, element = string.sub(stored, colon + 1, channel_end), string.sub(stored, channel_end + 1)
   local facet = facet_of(element) or ''
+  -- Its id is remembered from now on as if it were delivered now; who delivers next sets the true window.
+  if call('SADD', unit .. 'ids', id) == 1 and call('PTTL', unit .. 'ids') == -1 then call('PEXPIRE', unit .. 'ids', 86400000) end
   if call('RPUSH', unit .. 'f:' .. facet, element) == 1 and back_count(unit, facet) == 0 then enter_ring(unit, facet) end
   if channel ~= '' then call('PUBLISH', channel, element) end
 end

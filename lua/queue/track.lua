@@ -7,6 +7,27 @@ local function tracked_member(facet, profile, entry_id, place)
   return facet_prefix(facet) .. profile .. '/' .. entry_id .. '.' .. place
 end
 
+-- Puts one page of the leases of a profile on the index: about 256 messages, behind an entry id or "-". Answers the entry id to go on
+-- behind, or "" at the end, and how many messages were not there.
+local function track_page(unit, profile, after)
+  local met, added = 0, 0
+  repeat
+    local entries = call('XRANGE', unit .. 'l:' .. profile, after == '-' and '-' or '(' .. after, '+', 'COUNT', 2)
+    for i = 1, #entries do
+      local list, members = entries[i][2], {}
+      after = entries[i][1]
+      for j = 2, #list, 2 do
+        members[j - 1] = 0
+        members[j] = tracked_member(facet_of(list[j]) or '', profile, after, j / 2)
+      end
+      met = met + #list / 2
+      added = added + call('ZADD', unit .. 'busy', unpack(members))
+    end
+    if #entries < 2 then after = '' end
+  until after == '' or met >= 256
+  return after, added
+end
+
 -- What a message really cost is known when its lease ends. With a count of 0 it goes on: that much is paid, and nothing learned.
 local function charge(unit, facet, seconds, count)
   local policy = unit .. 'policy'

@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
+import io.millrace.Event;
 import io.millrace.MillraceException;
 import io.millrace.redis.LuaScript;
 import io.millrace.redis.PubSub;
@@ -201,6 +202,16 @@ final class Registry {
     boolean mayWait() {
         Routes cached = routes;
         return cached == null || cached.hasWaiting();
+    }
+
+    /** As {@link #mayWait()}, of one event. */
+    boolean mayWait(Event event) {
+        Routes cached = routes;
+        return cached == null
+                || (cached.hasWaiting()
+                        && cached.matching(event).routes().stream()
+                                .anyMatch(route ->
+                                        route.registration().admission().overflow() == Admission.Overflow.WAIT));
     }
 
     /** The routes as they are in Redis now. */
