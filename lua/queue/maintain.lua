@@ -50,7 +50,8 @@ local function deliver_delayed(unit, id)
   if channel ~= '' then call('PUBLISH', channel, element) end
 end
 
--- Messages whose time has come join their facet; leases that ended are taken back. Answers whether there may be more of them.
+-- Messages whose time has come join their facet; leases that ended are taken back. Answers whether there may be more of them, and how many
+-- there were.
 local function maintain(unit)
   local now = now_ms()
   local due = call('ZRANGEBYSCORE', unit .. 'later', '-inf', now, 'LIMIT', 0, DUE_LIMIT)
@@ -68,7 +69,7 @@ local function maintain(unit)
   for i = 1, #profiles do
     if budget > 0 then budget = reclaim(unit, profiles[i], now, budget, tracked) end
   end
-  return #due == DUE_LIMIT or budget <= 0
+  return #due == DUE_LIMIT or budget <= 0, #due + ENDED_LIMIT - budget
 end
 
 -- Milliseconds until a held back message is due, a throttled facet may go on, or a lease ends; -1 when nothing is pending, 0 when

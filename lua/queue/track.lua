@@ -47,19 +47,22 @@ end
 
 -- The lease of an entry has ended: its facets may be below their caps again.
 local function untrack(unit, profile, entry_id, list)
-  local members, counts = {}, {}
+  local members, facets, counts = {}, {}, {}
   for j = 2, #list, 2 do
     local facet = facet_of(list[j]) or ''
     members[#members + 1] = tracked_member(facet, profile, entry_id, j / 2)
+    if not counts[facet] then facets[#facets + 1] = facet end
     counts[facet] = (counts[facet] or 0) + 1
   end
   local before = call('ZCARD', unit .. 'busy')
   if call('ZREM', unit .. 'busy', unpack(members)) == 0 then return end
   local v = call('HMGET', unit .. 'policy', 'cap', 'cost')
   local cap, cost = tonumber(v[1]), v[2]
-  for facet, count in pairs(counts) do
+  local parked = call('ZMSCORE', unit .. 'parked', unpack(facets))
+  for i, facet in ipairs(facets) do
+    local count = counts[facet]
     if cost == 'time' then charge(unit, facet, (now_ms() - tonumber(string.match(entry_id, '^%d+'))) / 1000 * count, count) end
-    if call('ZREM', unit .. 'parked', facet) == 1 then enter_ring(unit, facet) end
+    if parked[i] and call('ZREM', unit .. 'parked', facet) == 1 then enter_ring(unit, facet) end
   end
   if cap and before >= cap then call('PUBLISH', unit .. 'wake', '!') end
 end
