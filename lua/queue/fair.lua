@@ -27,14 +27,16 @@ local function read_settings(unit)
     for i = 1, #all, 2 do
       local field = all[i]
       if string.byte(field, 2) == 58 then -- ":"
-        local facet = string.sub(field, 3)
+        local facet, kind = string.sub(field, 3), string.sub(field, 1, 1)
         own[facet] = own[facet] or {}
-        own[facet][string.sub(field, 1, 1)] = all[i + 1]
+        own[facet][kind] = all[i + 1]
+        if kind == 'r' then v.rates = true end
       else
         v[field] = all[i + 1]
       end
     end
   else
+    v.rates = true -- some facet may have one
     local names = {'vt', 'seq', 'tat', 'pause', 'cap', 'each.cap', 'rate', 'each.rate', 'strict', 'cost', 'avg', 'track'}
     local values = call('HMGET', unit .. 'policy', unpack(names))
     for i = 1, #names do v[names[i]] = values[i] end
@@ -42,7 +44,7 @@ local function read_settings(unit)
   return {
     vt = tonumber(v.vt) or 0, seq = tonumber(v.seq) or 0, tat = tonumber(v.tat) or 0, pause = v.pause, cap = tonumber(v.cap),
     each_cap = v['each.cap'], rate = v.rate, each_rate = v['each.rate'], strict = v.strict, cost = v.cost, avg = tonumber(v.avg) or 0,
-    track = v.track,
+    track = v.track, rates = v.rates,
   }, own
 end
 
@@ -83,6 +85,8 @@ local function look_up(plan, facets)
     v = call('HMGET', plan.unit .. 'policy', unpack(fields))
   end
   local known, rules = plan.known, plan.rules
+  local tats = (rules.rate or plan.rates) and call('ZMSCORE', plan.unit .. 'buckets', unpack(facets)) or {}
+  local holds = plan.settings.strict and call('ZMSCORE', plan.unit .. 'hold', unpack(facets)) or {}
   for i = 1, #facets do
     local own = rules
     if v then
@@ -96,7 +100,7 @@ local function look_up(plan, facets)
     -- All fields at once, sixteen: a table that grows is made anew. have: -1 before the first visit.
     known[facets[i]] = {
       facet = facets[i], rules = own, quota = 0, left = 0, have = -1, key = 0, first = 0, seq = 0, index = 0, moved = false, member = false,
-      origin = false, limit = false, stand = false, base = 0, until_ms = 0,
+      origin = false, limit = false, stand = false, base = tonumber(tats[i]) or 0, until_ms = tonumber(holds[i]) or 0,
     }
   end
 end
@@ -115,12 +119,9 @@ local function open(plan, info, over_cap)
     info.stand = 'gone'
     return
   end
-  if plan.settings.strict then
-    local hold = tonumber(call('ZSCORE', unit .. 'hold', info.facet))
-    if hold and hold > now then
-      info.stand, info.until_ms = 'throttled', hold
-      return
-    end
+  if info.until_ms > now then -- strict order: it is held back
+    info.stand = 'throttled'
+    return
   end
   local left = info.have
   if rules.cap and not over_cap then
@@ -133,7 +134,7 @@ local function open(plan, info, over_cap)
   end
   if rules.rate then
     local may
-    may, info.base = bucket(rules.rate, tonumber(call('ZSCORE', unit .. 'buckets', info.facet)) or 0, now)
+    may, info.base = bucket(rules.rate, info.base, now)
     if may < left then left, info.limit = math.max(0, may), 'rate' end
   end
   info.left = left
@@ -178,7 +179,7 @@ end
 
 -- The next facets of fair, from the rank reached so far: in order, so they need no heap.
 local function fetch(plan)
-  local page = call('ZRANGE', plan.unit .. 'fair', plan.rank, plan.rank + CHUNK - 1, 'WITHSCORES')
+  local page = call('ZRANGE', plan.unit .. 'fair', plan.rank, plan.rank + plan.chunk - 1, 'WITHSCORES')
   local facets = {}
   for i = 1, #page, 2 do facets[#facets + 1] = string.sub(page[i], 18) end
   look_up(plan, facets)
@@ -190,7 +191,7 @@ local function fetch(plan)
     info.first = info.key
     plan.page[i] = info
   end
-  plan.rank, plan.exhausted = plan.rank + #facets, #facets < CHUNK
+  plan.rank, plan.exhausted = plan.rank + #facets, #facets < plan.chunk
 end
 
 -- New arrivals take their place; what is paused does not even begin to wait.
@@ -284,12 +285,13 @@ local function select_fair(unit, n, now, has_back, for_good)
   local plan = {
     unit = unit, asked = n, now = now, has_back = has_back, for_good = for_good, known = {}, heap = {}, turns = {}, served = {},
     aside = {}, arrivals = {}, page = {}, at = 1, rank = 0, visits = 0, wait = -1, busy = 0,
+    chunk = math.max(8, math.min(n, CHUNK)),
   }
   local s
   s, plan.own = read_settings(unit)
   plan.settings = s
   if s.pause then return plan end
-  plan.rules = rules_of(plan)
+  plan.rules, plan.rates = rules_of(plan), s.rates
   if s.track then plan.busy = call('ZCARD', unit .. 'busy') end
   if s.cap then
     local room = s.cap - plan.busy

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.Event;
 import io.millrace.redis.PubSub;
+import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
@@ -21,6 +22,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -526,6 +528,32 @@ class PoliciesIT {
         assertThat(rig.lease(2, LONG)).isEmpty();
         assertThat(first.get(0).ack().block(SOON)).isTrue();
         assertThat(rig.lease(2, LONG)).hasSize(1);
+    }
+
+    private int pulledAtOnce() {
+        Reply reply = rig.mill
+                .redis()
+                .run(
+                        QueueScripts.PULL,
+                        List.of(Leases.bytes(rig.key(""))),
+                        Insight.args(256, "take", LONG.profile(), "0"))
+                .block(SOON);
+        assertThat(reply.number(1)).as("0: look again").isZero();
+        return reply.size() - 4;
+    }
+
+    @Test
+    @Tag("P4")
+    @DisplayName("P4 one call takes fewer messages where each costs more, and says so; who asks for all gets all")
+    void sizeOfCalls() {
+        fill("a", 900);
+        rig.lease(256, LONG).forEach(one -> one.release().block(SOON));
+        assertThat(pulledAtOnce()).as("what came back").isEqualTo(128);
+        assertThat(rig.lease(256, LONG)).hasSize(256);
+        policies.weight("a", 2).block(SOON);
+        assertThat(pulledAtOnce()).as("with policies").isEqualTo(64);
+        assertThat(rig.lease(256, LONG)).hasSize(256);
+        assertThat(rig.queue.pull(500).count().block(SOON)).isEqualTo(900 - 128 - 256 - 64 - 256);
     }
 
     @Test
