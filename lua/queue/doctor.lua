@@ -5,16 +5,19 @@
            "back": ARGV[2] offset, ARGV[3] how many
            "profile": ARGV[2] lease profile
            "window": nothing more
+           "leases": ARGV[2] lease profile, ARGV[3] entry id to go on behind or "-"; looks whether what is in flight counts as such
            "busy": ARGV[2] cursor; looks whether what counts as in flight is so
            "later": ARGV[2] cursor; looks whether delayed deliveries have a time
-  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}. busy, later: {"OK", cursor, repaired}.
+  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}. busy, leases, later: {"OK", cursor, repaired};
+           the cursor of leases is "" at the end.
            Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
            "DOUBLE" (several turns), "IDLE" (a turn, no messages); profile: "UNRECORDED" (leases out of sight);
            window: "ENDLESS" (ids that would be kept for ever)
   Derived  a facet with messages stands in exactly one of ring, fair (and place), parked and throttled
   Flags    allow-oom
-  Twice    a repeated call finds everything fine. Cost: facet O(facets in the ring), scan, busy and later O(COUNT), else 3 calls. ]]
--- @include queue/unit.lua
+  Twice    a repeated call finds everything fine. Cost: facet O(facets in the ring), scan, busy and later O(COUNT),
+           leases about 256 messages, else 3 calls. ]]
+-- @include queue/track.lua
 local unit, what = KEYS[1], ARGV[1]
 if what == 'scan' then
   local page = call('SCAN', ARGV[2], 'MATCH', ARGV[3], 'COUNT', ARGV[4])
@@ -56,6 +59,11 @@ if what == 'later' then
     end
   end
   return {'OK', page[1], repaired}
+end
+if what == 'leases' then
+  if call('HEXISTS', unit .. 'policy', 'track') == 0 then return {'OK', '', 0} end
+  local after, added = track_page(unit, ARGV[2], ARGV[3])
+  return {'OK', after, added}
 end
 if what == 'busy' then
   local page, repaired = call('ZSCAN', unit .. 'busy', ARGV[2], 'COUNT', 10), 0 -- each is of a lease that may be large

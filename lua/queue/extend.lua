@@ -1,12 +1,12 @@
 --[[ queue/extend.lua: begins a lease anew, from now; the old receipt ends, a new one takes its place.
-  KEYS[1]  unit prefix; derived: l:<profile>, leases, busy, extended, extended.at  "<namespace>:queue:{<name>/<partition>}:"
+  KEYS[1]  unit prefix; derived: l:<profile>, leases, policy, busy, extended, extended.at  "<namespace>:queue:{<name>/<partition>}:"
   ARGV     three each: lease profile, entry id, profile to go on with
   Returns  {"OK", entry id or "", ...}: "" when the lease was not held any more; it is never revived.
   Flags    allow-oom
   Twice    a repeated call answers what the first one did: the new receipt is remembered for as long as the lease lasts,
            and answered while it is held.
   Clock    TIME.
-  Cost     8 calls, 5 more a receipt, and the size of the message. ]]
+  Cost     9 calls, 5 more a receipt, and the size of the message. ]]
 local call, unit = redis.call, KEYS[1]
 local t = call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -16,9 +16,10 @@ if #over > 0 then
   call('HDEL', unit .. 'extended', unpack(over))
   call('ZREM', unit .. 'extended.at', unpack(over))
 end
-local tracked = call('EXISTS', unit .. 'busy') == 1
+local tracking = call('HEXISTS', unit .. 'policy', 'track') == 1
+local tracked = tracking or call('EXISTS', unit .. 'busy') == 1
 
--- Counted in flight as before, under the new id.
+-- Counted in flight as before, under the new id; or from now on, if counting has begun and not come to this lease yet.
 local function retrack(old_profile, old_id, new_profile, new_id, list)
   -- @include queue/track.lua
   local gone, come = {}, {}
@@ -30,7 +31,7 @@ local function retrack(old_profile, old_id, new_profile, new_id, list)
     come[#come + 1] = tracked_member(facet, new_profile, new_id, j / 2)
     if seconds then charge(unit, facet, seconds, 0) end
   end
-  if call('ZREM', unit .. 'busy', unpack(gone)) > 0 then call('ZADD', unit .. 'busy', unpack(come)) end
+  if call('ZREM', unit .. 'busy', unpack(gone)) > 0 or tracking then call('ZADD', unit .. 'busy', unpack(come)) end
 end
 
 local reply = {'OK'}

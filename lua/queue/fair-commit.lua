@@ -19,18 +19,34 @@ local function forget_old(unit, now, vt)
   end
 end
 
--- Writes down where everybody stands now. sizes: bytes handed out, by index of the facet served.
+-- Small sets and hashes are kept as lists, which is slow for what is changed this much. One large member makes them trees for good.
+local function make_quick(unit)
+  local large = string.rep(' ', 65)
+  for _, part in ipairs({'fair', 'buckets'}) do
+    if call('ZCARD', unit .. part) > 16 then
+      call('ZADD', unit .. part, '+inf', large)
+      call('ZREM', unit .. part, large)
+    end
+  end
+  if call('HLEN', unit .. 'place') > 16 then
+    call('HSET', unit .. 'place', large, large)
+    call('HDEL', unit .. 'place', large)
+  end
+end
+
+-- Writes down where everybody stands now. sizes: bytes handed out, by index of the facet served; where they are what is paid.
 local function commit_fair(plan, sizes)
   local unit, s = plan.unit, plan.settings
   local leave, enter, forget, place, park, unpark, throttle, buckets, debts = {}, {}, {}, {}, {}, {}, {}, {}, {}
   for facet, info in pairs(plan.known) do
-    if info.rate and info.quota > 0 then
-      buckets[#buckets + 1] = exact(info.base + info.quota * info.interval)
+    local rules = info.rules
+    if rules.rate and info.quota > 0 then
+      buckets[#buckets + 1] = exact(info.base + info.quota * rules.rate.interval)
       buckets[#buckets + 1] = facet
     end
     if s.cost and info.quota > 0 then -- paid by what it really is
       local cost = s.cost == 'bytes' and sizes[info.index] / 1024 or info.quota * s.avg
-      info.key, info.moved = info.first + cost / info.weight, true
+      info.key, info.moved = info.first + cost / rules.weight, true
       if info.stand and info.key > s.vt then
         debts[#debts + 1] = exact(info.key)
         debts[#debts + 1] = facet
@@ -44,7 +60,7 @@ local function commit_fair(plan, sizes)
         unpark[#unpark + 1] = facet
       end
       if info.stand == 'parked' then
-        park[#park + 1] = info.elastic and not info.paused and exact(info.key) or '-1'
+        park[#park + 1] = (info.over or rules.elastic) and not rules.paused and exact(info.key) or '-1'
         park[#park + 1] = facet
       elseif info.stand == 'throttled' then
         throttle[#throttle + 1] = info.until_ms
@@ -78,7 +94,7 @@ local function commit_fair(plan, sizes)
   if #plan.turns > 0 or #plan.arrivals > 0 then
     local words = {'vt', exact(s.vt), 'seq', s.seq}
     if plan.base then
-      words[5], words[6] = 'tat', exact(plan.base + #plan.turns * plan.interval)
+      words[5], words[6] = 'tat', exact(plan.base + #plan.turns * plan.rate.interval)
     end
     call('HSET', unit .. 'policy', unpack(words))
   end

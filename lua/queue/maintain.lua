@@ -44,11 +44,14 @@ local function deliver_delayed(unit, id)
   local channel_end = colon + tonumber(string.sub(stored, 1, colon - 1))
   local channel, element = string.sub(stored, colon + 1, channel_end), string.sub(stored, channel_end + 1)
   local facet = facet_of(element) or ''
+  -- Its id is remembered from now on as if it were delivered now; who delivers next sets the true window.
+  if call('SADD', unit .. 'ids', id) == 1 and call('PTTL', unit .. 'ids') == -1 then call('PEXPIRE', unit .. 'ids', 86400000) end
   if call('RPUSH', unit .. 'f:' .. facet, element) == 1 and back_count(unit, facet) == 0 then enter_ring(unit, facet) end
   if channel ~= '' then call('PUBLISH', channel, element) end
 end
 
--- Messages whose time has come join their facet; leases that ended are taken back. Answers whether there may be more of them.
+-- Messages whose time has come join their facet; leases that ended are taken back. Answers whether there may be more of them, and how many
+-- there were.
 local function maintain(unit)
   local now = now_ms()
   local due = call('ZRANGEBYSCORE', unit .. 'later', '-inf', now, 'LIMIT', 0, DUE_LIMIT)
@@ -66,7 +69,7 @@ local function maintain(unit)
   for i = 1, #profiles do
     if budget > 0 then budget = reclaim(unit, profiles[i], now, budget, tracked) end
   end
-  return #due == DUE_LIMIT or budget <= 0
+  return #due == DUE_LIMIT or budget <= 0, #due + ENDED_LIMIT - budget
 end
 
 -- Milliseconds until a held back message is due, a throttled facet may go on, or a lease ends; -1 when nothing is pending, 0 when

@@ -8,7 +8,7 @@
            "show": ARGV[2] cursor
   Returns  set: {"OK"}. track: {"OK", profile, ...} to go on with, or {"OK", entry id to go on behind or ""}.
            release: {"OK", cursor}. show: {"OK", cursor, field, value, ...}
-  Twice    a repeated call changes nothing. Cost: set 7 calls, track 1 for 20 leases and their size, release O(150), show O(500). ]]
+  Twice    a repeated call changes nothing. Cost: set 7 calls, track 3 for 2 leases and their size, release O(150), show O(500). ]]
 -- @include queue/track.lua
 local unit, what, policy = KEYS[1], ARGV[1], KEYS[1] .. 'policy'
 
@@ -52,16 +52,7 @@ if what == 'track' then
     for i = 1, #profiles do reply[i + 1] = profiles[i] end
     return reply
   end
-  local entries = call('XRANGE', unit .. 'l:' .. ARGV[2], ARGV[3] == '-' and '-' or '(' .. ARGV[3], '+', 'COUNT', 20)
-  for i = 1, #entries do
-    local list, members = entries[i][2], {}
-    for j = 2, #list, 2 do
-      members[j - 1] = 0
-      members[j] = tracked_member(facet_of(list[j]) or '', ARGV[2], entries[i][1], j / 2)
-    end
-    call('ZADD', unit .. 'busy', unpack(members))
-  end
-  reply[2] = #entries == 20 and entries[20][1] or ''
+  reply[2] = track_page(unit, ARGV[2], ARGV[3])
   return reply
 end
 

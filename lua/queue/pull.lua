@@ -23,6 +23,7 @@ local acknowledged, wait = 0, -1
 local special = call('EXISTS', unit .. 'back', unit .. 'policy') -- one command tells that nothing special is to be done
 local fields, elements, c = {}, {}, 0 -- what is taken: field "1" or "<attempt>:<order>", and the element
 local fair -- the plan, when there are policies
+local more, worked = false, 0 -- of maintenance: whether there may be more to do, and how many messages it moved
 
 local function acknowledge()
   if special > 0 and call('EXISTS', unit .. 'busy') == 1 then
@@ -80,7 +81,8 @@ local function collect(visited, quota, turns, has_back)
     local list = has_back and take_back(facet, q) or {}
     local came_back = #list
     if q > came_back then
-      local fresh = call('LPOP', unit .. 'f:' .. facet, q - came_back) or {}
+      local fresh = q - came_back == 1 and {call('LPOP', unit .. 'f:' .. facet) or nil} or
+        call('LPOP', unit .. 'f:' .. facet, q - came_back) or {}
       if came_back == 0 then list = fresh else for j = 1, #fresh do list[came_back + j] = fresh[j] end end
     end
     got[i], next_of[i] = list, 1
@@ -99,53 +101,58 @@ local function collect(visited, quota, turns, has_back)
   return got
 end
 
-local function serve_many(has_back)
+local function serve_many(most, has_back)
   -- @include queue/plan.lua
-  local visited, available = visit(unit, call('LPOP', ring, n), has_back)
-  local turns, quota, rest = plan(visited, available, n)
+  local visited, available = visit(unit, call('LPOP', ring, most), has_back)
+  local turns, quota, rest = plan(visited, available, most)
   collect(visited, quota, turns, has_back)
   if #rest > 0 then call('RPUSH', ring, unpack(rest)) end
 end
 
-local function serve_fair(has_back)
+local function serve_fair(most, has_back)
   -- @include queue/unit.lua
   -- @include queue/fair.lua
   -- @include queue/fair-commit.lua
   local now = now_ms()
   local more = release_due(unit, now)
-  local most = math.min(n, 64) -- a turn costs up to 50 us here
   fair = select_fair(unit, most, now, has_back, mode == 'take')
   local visited, quota, sizes = {}, {}, {}
   for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
   local got = collect(visited, quota, fair.turns, has_back)
-  for i, list in ipairs(got) do
+  for i, list in ipairs(fair.settings.cost == 'bytes' and got or {}) do
     sizes[i] = 0
     for j = 1, #list do sizes[i] = sizes[i] + (type(list[j]) == 'table' and #list[j][2] or #list[j]) end
   end
   commit_fair(fair, sizes)
-  fair.more = fair.more or (more and c < n) or (most < n and c == most)
+  fair.more = fair.more or (more and c < n)
   if ARGV[4] == '1' or c == 0 then
     forget_old(unit, now, fair.settings.vt)
+    make_quick(unit)
     be_plain_again(unit, now)
   end
 end
 
+-- Fewer at a time where each costs more, or where much was done already: no call may take long.
 local function serve()
+  local most = n
   if special == 0 then
-    if n > 1 then serve_many(false) else serve_one() end
+    if n > 1 then serve_many(n, false) else serve_one() end
   else
-    local has_back = call('EXISTS', unit .. 'back') == 1
-    if call('EXISTS', unit .. 'policy') == 1 then serve_fair(has_back) else serve_many(has_back) end
+    local has_back, has_policy = call('EXISTS', unit .. 'back') == 1, call('EXISTS', unit .. 'policy') == 1
+    if has_policy then most = math.min(n, 64) elseif has_back then most = math.min(n, 128) end
+    if worked >= 32 then most = math.ceil(most / 2) end
+    if has_policy then serve_fair(most, has_back) else serve_many(most, has_back) end
   end
+  if most < n and c == most then more = true end
 end
 
 if #ARGV > 4 then acknowledge() end
-local more = ARGV[4] == '1' and maintain_now()
+if ARGV[4] == '1' then more, worked = maintain_now() end
 if n > 0 then
   if ARGV[4] == '1' then special = call('EXISTS', unit .. 'back', unit .. 'policy') end
   serve()
   if c == 0 and ARGV[4] ~= '1' then
-    more = maintain_now()
+    more, worked = maintain_now()
     special = call('EXISTS', unit .. 'back', unit .. 'policy')
     serve()
   end

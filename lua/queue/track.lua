@@ -7,6 +7,27 @@ local function tracked_member(facet, profile, entry_id, place)
   return facet_prefix(facet) .. profile .. '/' .. entry_id .. '.' .. place
 end
 
+-- Puts one page of the leases of a profile on the index: about 256 messages, behind an entry id or "-". Answers the entry id to go on
+-- behind, or "" at the end, and how many messages were not there.
+local function track_page(unit, profile, after)
+  local met, added = 0, 0
+  repeat
+    local entries = call('XRANGE', unit .. 'l:' .. profile, after == '-' and '-' or '(' .. after, '+', 'COUNT', 2)
+    for i = 1, #entries do
+      local list, members = entries[i][2], {}
+      after = entries[i][1]
+      for j = 2, #list, 2 do
+        members[j - 1] = 0
+        members[j] = tracked_member(facet_of(list[j]) or '', profile, after, j / 2)
+      end
+      met = met + #list / 2
+      added = added + call('ZADD', unit .. 'busy', unpack(members))
+    end
+    if #entries < 2 then after = '' end
+  until after == '' or met >= 256
+  return after, added
+end
+
 -- What a message really cost is known when its lease ends. With a count of 0 it goes on: that much is paid, and nothing learned.
 local function charge(unit, facet, seconds, count)
   local policy = unit .. 'policy'
@@ -26,19 +47,22 @@ end
 
 -- The lease of an entry has ended: its facets may be below their caps again.
 local function untrack(unit, profile, entry_id, list)
-  local members, counts = {}, {}
+  local members, facets, counts = {}, {}, {}
   for j = 2, #list, 2 do
     local facet = facet_of(list[j]) or ''
     members[#members + 1] = tracked_member(facet, profile, entry_id, j / 2)
+    if not counts[facet] then facets[#facets + 1] = facet end
     counts[facet] = (counts[facet] or 0) + 1
   end
   local before = call('ZCARD', unit .. 'busy')
   if call('ZREM', unit .. 'busy', unpack(members)) == 0 then return end
   local v = call('HMGET', unit .. 'policy', 'cap', 'cost')
   local cap, cost = tonumber(v[1]), v[2]
-  for facet, count in pairs(counts) do
+  local parked = call('ZMSCORE', unit .. 'parked', unpack(facets))
+  for i, facet in ipairs(facets) do
+    local count = counts[facet]
     if cost == 'time' then charge(unit, facet, (now_ms() - tonumber(string.match(entry_id, '^%d+'))) / 1000 * count, count) end
-    if call('ZREM', unit .. 'parked', facet) == 1 then enter_ring(unit, facet) end
+    if parked[i] and call('ZREM', unit .. 'parked', facet) == 1 then enter_ring(unit, facet) end
   end
   if cap and before >= cap then call('PUBLISH', unit .. 'wake', '!') end
 end

@@ -31,7 +31,10 @@ public record Admission(int limit, Overflow overflow) {
          * limit one of a new type and name is refused.
          */
         NEWEST,
-        /** Its producer waits until there is room. Who delivers concurrently may be overtaken by others of the same facet. */
+        /**
+         * Its producer waits until there is room. What one publisher delivers keeps its order inside a facet, at one round trip each;
+         * deliveries that are asked for one by one at the same time may overtake each other.
+         */
         WAIT
     }
 

@@ -9,6 +9,8 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntPredicate;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -17,6 +19,8 @@ final class DelayedDelivery {
 
     /** How far ahead. */
     static final Duration LONGEST = Duration.ofDays(3650);
+
+    private static final Logger log = LoggerFactory.getLogger(DelayedDelivery.class);
 
     private static final int MAX_STALE = 10;
     private static final byte[] UNCHECKED = {'-'};
@@ -44,6 +48,43 @@ final class DelayedDelivery {
                     event, Instant.ofEpochMilli(redis.clock().millis()), settings.maxEventBytes());
             return attempt(event, due, element, 0);
         });
+    }
+
+    /** Takes one back in the queue of these partitions; if it was to be published with it, it will be with another queue's. */
+    Mono<Boolean> cancel(Partitions partitions, String id) {
+        return partitions
+                .each(partition -> redis.run(
+                                QueueScripts.CANCEL, List.of(partition.unit().prefix()), Insight.args(id))
+                        .filter(reply -> reply.number(1) == 1)
+                        .flatMap(reply -> published(reply.bytes(2), id).thenReturn(true))
+                        .flux())
+                .count()
+                .map(cancelled -> cancelled > 0);
+    }
+
+    private Mono<Void> published(byte[] element, String id) {
+        return element.length == 0
+                ? Mono.empty()
+                : Mono.fromSupplier(() -> EventCodec.readStored(element).event())
+                        .zipWith(registry.routes())
+                        .flatMapMany(both -> {
+                            Routes.Matching matching = both.getT2().matching(both.getT1());
+                            return Flux.fromIterable(matching.units())
+                                    .concatMap(unit -> redis.run(
+                                            QueueScripts.CANCEL,
+                                            List.of(unit.prefix()),
+                                            List.of(Leases.bytes(id), matching.channel())))
+                                    .takeUntil(reply -> reply.number(1) == 1);
+                        })
+                        .then()
+                        .onErrorResume(
+                                error -> { // it is taken back in any case
+                                    log.warn(
+                                            "whether delayed event {} will be published is not known: {}",
+                                            id,
+                                            error.getMessage());
+                                    return Mono.empty();
+                                });
     }
 
     private Mono<Delivered> attempt(Event event, String due, byte[] element, int stale) {

@@ -31,6 +31,7 @@ final class Deliverer {
     private static final int MAX_STALE = 10;
 
     private static final long MAINTENANCE_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final long LOOK_AMONG_DELAYED = -1;
     private static final byte[] UNCHECKED = {'-'};
     private static final byte[] NOTHING = {};
 
@@ -63,7 +64,28 @@ final class Deliverer {
     Mono<List<Outcome<Delivered>>> deliverBatch(List<Event> events) {
         OutgoingBatch batch =
                 new OutgoingBatch(events, Instant.ofEpochMilli(redis.clock().millis()), settings.maxEventBytes());
-        return redis.isCluster() ? deliverToCluster(batch) : deliverChecked(batch, 0);
+        return (redis.isCluster() ? deliverToCluster(batch) : deliverChecked(batch, 0))
+                .flatMap(outcomes -> withRest(events, batch.untried(), outcomes));
+    }
+
+    /** What one call did not get to, because queues had too much to look through, goes with the next. */
+    private Mono<List<Outcome<Delivered>>> withRest(
+            List<Event> events, List<Integer> untried, List<Outcome<Delivered>> outcomes) {
+        return untried.isEmpty()
+                ? Mono.just(outcomes)
+                : deliverBatch(untried.stream().map(events::get).toList()).map(rest -> {
+                    List<Outcome<Delivered>> all = new ArrayList<>(outcomes);
+                    for (int i = 0; i < rest.size(); i++) {
+                        all.set(untried.get(i), both(all.get(untried.get(i)), rest.get(i)));
+                    }
+                    return all;
+                });
+    }
+
+    private static Outcome<Delivered> both(Outcome<Delivered> before, Outcome<Delivered> again) {
+        return before instanceof Outcome.Done<Delivered> one && again instanceof Outcome.Done<Delivered> other
+                ? new Outcome.Done<>(RoomAwaiting.both(one.value(), other.value()))
+                : before instanceof Outcome.Failed<Delivered> ? before : again;
     }
 
     private Mono<List<Outcome<Delivered>>> deliverChecked(OutgoingBatch batch, int stale) {
@@ -72,8 +94,9 @@ final class Deliverer {
             List<byte[]> keys = new ArrayList<>(parts.size() + 1);
             keys.add(registry.versionKey());
             parts.forEach(part -> keys.add(part.unit().prefix()));
-            List<byte[]> args = arguments(routes.version(), maintenanceWindow(routes, parts), batch, parts, true);
-            return run(routes, parts, keys, args).flatMap(reply -> {
+            long window = maintenanceWindow(routes, parts);
+            List<byte[]> args = arguments(routes.version(), window, batch, parts, true);
+            return run(routes, parts, keys, args, window).flatMap(reply -> {
                 if (QueueScripts.delivered(reply)) {
                     note(reply, parts, batch, true);
                     return Mono.just(batch.outcomes());
@@ -100,8 +123,9 @@ final class Deliverer {
 
     private Mono<Void> deliverToQueue(OutgoingBatch batch, Routes routes, OutgoingBatch.Part part) {
         List<OutgoingBatch.Part> alone = List.of(part);
-        List<byte[]> args = arguments(UNCHECKED, maintenanceWindow(routes, alone), batch, alone, false);
-        return run(routes, alone, List.of(part.unit().prefix()), args)
+        long window = maintenanceWindow(routes, alone);
+        List<byte[]> args = arguments(UNCHECKED, window, batch, alone, false);
+        return run(routes, alone, List.of(part.unit().prefix()), args, window)
                 .doOnNext(reply -> note(reply, alone, batch, false))
                 .onErrorResume(error -> {
                     batch.fail(part, error);
@@ -111,9 +135,22 @@ final class Deliverer {
     }
 
     /** A call that failed may have been the one to look after the windows: the next one does it again. */
-    private Mono<Reply> run(Routes routes, List<OutgoingBatch.Part> parts, List<byte[]> keys, List<byte[]> args) {
-        return redis.run(limited(parts) ? QueueScripts.ADMIT : QueueScripts.DELIVER, keys, args)
+    private Mono<Reply> run(
+            Routes routes, List<OutgoingBatch.Part> parts, List<byte[]> keys, List<byte[]> args, long window) {
+        Mono<Reply> running = redis.run(limited(parts) ? QueueScripts.ADMIT : QueueScripts.DELIVER, keys, args);
+        return (window > 0 ? running.doOnNext(reply -> noteHolding(routes, parts, reply)) : running)
                 .doOnError(error -> parts.forEach(part -> routes.maintained().remove(part.unit())));
+    }
+
+    private static void noteHolding(Routes routes, List<OutgoingBatch.Part> parts, Reply reply) {
+        boolean holding = QueueScripts.holding(reply);
+        for (OutgoingBatch.Part part : parts) {
+            if (holding) {
+                routes.holding().add(part.unit());
+            } else {
+                routes.holding().remove(part.unit());
+            }
+        }
     }
 
     /** Live listeners of a cluster hear of events whose queues have them. */
@@ -155,7 +192,10 @@ final class Deliverer {
         return args;
     }
 
-    /** About once a second a call also looks after the deduplication windows of its queues; all others leave that out. */
+    /**
+     * About once a second a call also looks after the deduplication windows of its queues, and whether they have delayed deliveries; only
+     * where it found some do the others look for their ids.
+     */
     private long maintenanceWindow(Routes routes, List<OutgoingBatch.Part> parts) {
         long now = System.nanoTime();
         boolean due = false;
@@ -164,7 +204,7 @@ final class Deliverer {
             due |= last == null || now - last >= MAINTENANCE_NANOS;
         }
         if (!due) {
-            return 0;
+            return parts.stream().anyMatch(part -> routes.holding().contains(part.unit())) ? LOOK_AMONG_DELAYED : 0;
         }
         parts.forEach(part -> routes.maintained().put(part.unit(), now));
         return settings.deduplicationWindow().toMillis();
@@ -196,6 +236,13 @@ final class Deliverer {
                 case DUPLICATE -> batch.duplicate(event, part.queue());
                 case REFUSED -> batch.refused(event, part.queue());
                 case DISPLACED -> batch.displaced(event, reply.text(i + 3));
+                case UNTRIED -> {
+                    if (whole) {
+                        batch.untried(event);
+                    } else {
+                        batch.untried(event, part.queue());
+                    }
+                }
             }
         }
     }

@@ -37,7 +37,7 @@ public record DoctorReport(
         UNRECORDED,
         /** Event ids that would have been kept for ever. */
         ENDLESS,
-        /** A message that is not in flight counted as if it were, against the cap of its facet. */
+        /** A message that is not in flight counted as if it were, against the cap of its facet; or one that is did not count. */
         MISCOUNTED,
         /** A delayed delivery without a time; it takes place now. */
         TIMELESS

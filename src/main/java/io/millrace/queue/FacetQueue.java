@@ -48,8 +48,9 @@ public final class FacetQueue {
     private final Graveyard graveyard;
     private final Policies policies;
     private final Readings readings;
+    private final DelayedDelivery delayed;
 
-    FacetQueue(String name, Redis redis, Registry registry) {
+    FacetQueue(String name, Redis redis, Registry registry, DelayedDelivery delayed) {
         this.name = name;
         this.redis = redis;
         this.registry = registry;
@@ -58,6 +59,7 @@ public final class FacetQueue {
         this.graveyard = new Graveyard(partitions);
         this.policies = new Policies(redis, partitions);
         this.readings = new Readings(redis, partitions);
+        this.delayed = delayed;
     }
 
     /** The queue's name. */
@@ -214,17 +216,14 @@ public final class FacetQueue {
     }
 
     /**
-     * Takes a delayed delivery back, as if it had never been asked for; the same id may be delivered again.
+     * Takes a delayed delivery back, as if it had never been asked for; the same id may be delivered again. Other queues that keep the
+     * event get it all the same, and then live listeners hear of it; when none is left, they do not.
      *
      * @param id the event's
      * @return false: there is none of that id that is still to come
      */
     public Mono<Boolean> cancel(String id) {
-        return partitions
-                .sum(partition -> redis.run(
-                                QueueScripts.CANCEL, List.of(partition.unit().prefix()), Insight.args(id))
-                        .map(reply -> reply.number(1)))
-                .map(cancelled -> cancelled > 0);
+        return delayed.cancel(partitions, id);
     }
 
     /** Messages that were given up, oldest first. They stay until they are redriven or dropped. */
@@ -278,13 +277,14 @@ public final class FacetQueue {
     }
 
     /**
-     * Removes the queue: its registration, its messages wherever they are, its dead letters. In Cluster another process may still put
-     * messages on it for {@link Registry#CLUSTER_LAG}.
+     * Removes the queue: its registration, its messages wherever they are, its dead letters. In Cluster it waits meanwhile for a second,
+     * since other processes may deliver for so long by what they knew before.
      *
      * @return how many messages were removed
      */
     public Mono<Long> destroy() {
         return registry.unregister(name)
+                .then(registry.settled())
                 .then(partitions.sum(partition -> partition.insight().removeAll()))
                 .delayUntil(removed -> registry.forget(name));
     }

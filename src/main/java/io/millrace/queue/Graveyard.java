@@ -15,7 +15,7 @@ import reactor.core.publisher.Mono;
 /** The dead letters of all partitions of a queue as one. Their entries name the partition, {@code <ms>-<n>.<partition>}, but for the first. */
 final class Graveyard {
 
-    private static final Pattern ENTRY = Pattern.compile("(\\d+-\\d+)\\.([1-9]\\d?)");
+    private static final Pattern ENTRY = Pattern.compile("(\\d{1,19}-\\d{1,19})(?:\\.([1-9]\\d?))?");
 
     private final Partitions partitions;
 
@@ -42,10 +42,12 @@ final class Graveyard {
         Map<Integer, List<String>> byPartition = new HashMap<>();
         for (String entry : entries) {
             Matcher form = ENTRY.matcher(entry);
-            boolean later = form.matches();
-            byPartition
-                    .computeIfAbsent(later ? Integer.parseInt(form.group(2)) : 0, i -> new ArrayList<>())
-                    .add(later ? form.group(1) : entry);
+            if (form.matches()) { // else there is none of that name
+                String partition = form.group(2);
+                byPartition
+                        .computeIfAbsent(partition == null ? 0 : Integer.parseInt(partition), i -> new ArrayList<>())
+                        .add(form.group(1));
+            }
         }
         return partitions.sum(partition ->
                 partition.deadLetters().treat(fate, byPartition.getOrDefault(partition.index(), List.of())));

@@ -15,6 +15,8 @@ import reactor.core.publisher.Mono;
  */
 final class GroupPull<T> implements Reading.Pull<T> {
 
+    private static final long AGAIN_MS = 200;
+
     private final List<Member<T>> members = new ArrayList<>();
     private final int total;
 
@@ -38,6 +40,11 @@ final class GroupPull<T> implements Reading.Pull<T> {
         private final List<Member<T>> exhausted = new ArrayList<>();
         private long waitMs = -1;
         private @Nullable Throwable failure;
+
+        /** One that failed is asked again before long, whatever the others say. */
+        long soon() {
+            return waitMs < 0 ? AGAIN_MS : Math.min(waitMs, AGAIN_MS);
+        }
 
         void add(Member<T> member, int asked, Pulled<T> pulled) {
             items.addAll(pulled.items());
@@ -67,7 +74,7 @@ final class GroupPull<T> implements Reading.Pull<T> {
         return round(n, maintain)
                 .flatMap(round -> round.failure != null && round.items.isEmpty()
                         ? Mono.error(round.failure)
-                        : Mono.just(new Pulled<>(round.items, round.waitMs)));
+                        : Mono.just(new Pulled<>(round.items, round.failure == null ? round.waitMs : round.soon())));
     }
 
     /** As {@link #pull}, for somebody who comes only once: he is told of trouble in any case. */

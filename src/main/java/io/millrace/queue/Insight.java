@@ -18,7 +18,8 @@ import reactor.core.publisher.Mono;
 /** Looks at one partition of a queue, in pages that keep each script short; and removes it, in steps. */
 final class Insight {
 
-    static final int FACETS_A_PAGE = 250;
+    static final int FACETS_A_PAGE = 100;
+    private static final int FACETS_A_STEP = 250;
     static final int MESSAGES_A_PAGE = 200;
 
     /** Where facets with waiting messages stand; only the ring in a queue without policies. In the order of their turns. */
@@ -62,7 +63,7 @@ final class Insight {
     }
 
     Mono<Long> removeAll() {
-        Mono<Reply> step = redis.run(QueueScripts.DESTROY, List.of(unit.prefix()), args(FACETS_A_PAGE));
+        Mono<Reply> step = redis.run(QueueScripts.DESTROY, List.of(unit.prefix()), args(FACETS_A_STEP));
         return step.expand(reply -> reply.number(2) == 0 ? Mono.empty() : step)
                 .reduce(0L, (removed, reply) -> removed + reply.number(1));
     }

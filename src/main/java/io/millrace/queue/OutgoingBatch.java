@@ -12,6 +12,8 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /** Events on their way into queues: each as it is stored, where it goes, or why it cannot. One call's, but for failures of a cluster. */
@@ -27,6 +29,7 @@ final class OutgoingBatch {
     private final List<List<String>> queues;
     private final @Nullable List<String>[] duplicates;
     private final Map<Integer, Admitted> admitted = new HashMap<>(0); // of those about whom there is something to say
+    private final SortedSet<Integer> untried = new TreeSet<>();
 
     /** What goes to one queue, or to one partition of it: indexes of events. */
     static final class Part {
@@ -156,6 +159,22 @@ final class OutgoingBatch {
         admitted(i).refusedBy.add(queue);
     }
 
+    /** A queue has not tried it. */
+    synchronized void untried(int i, String queue) {
+        admitted(i).refusedBy.add(queue);
+        untried.add(i);
+    }
+
+    /** No queue has tried it. */
+    synchronized void untried(int i) {
+        queues.get(i).forEach(queue -> untried(i, queue));
+    }
+
+    /** Events that are to be delivered once more, in order. */
+    synchronized List<Integer> untried() {
+        return List.copyOf(untried);
+    }
+
     synchronized void displaced(int i, String id) {
         admitted(i).displaced.add(id);
     }
@@ -164,14 +183,15 @@ final class OutgoingBatch {
         return admitted.computeIfAbsent(i, event -> new Admitted());
     }
 
-    /** Whether a queue refuses it and none newly has it: then live listeners do not hear of it either, or not again. */
+    /** Whether a queue refuses it, or has not tried it, and none newly has it: then live listeners do not hear of it either, or not again. */
     synchronized boolean unwelcome(int i) {
         Admitted of = admitted.get(i);
         List<String> known = duplicates[i];
-        return of != null
-                && !of.refusedBy.isEmpty()
-                && of.refusedBy.size() + (known == null ? 0 : known.size())
-                        == queues.get(i).size();
+        return untried.contains(i)
+                || (of != null
+                        && !of.refusedBy.isEmpty()
+                        && of.refusedBy.size() + (known == null ? 0 : known.size())
+                                == queues.get(i).size());
     }
 
     private Delivered delivered(int i) {

@@ -20,8 +20,8 @@ import reactor.core.publisher.Mono;
  * wants more, those of others that have had something for a while and that nobody has taken: so nobody idles while there is work, and
  * what a dead member held waits for moments only. With none of its own it reads all.
  *
- * <p>A partition that had nothing is not asked again before it is told that something came, or something there is due, or, its own,
- * the poll interval has passed. One that cannot be read is left alone for a while; the others go on.
+ * <p>A partition that had nothing is not asked again before it is told that something came, or something there is due, or the poll
+ * interval has passed; of others' a multiple of it. One that cannot be read is left alone for a while; the others go on.
  */
 final class PartedPull<T> implements Reading.Pull<T> {
 
@@ -122,7 +122,8 @@ final class PartedPull<T> implements Reading.Pull<T> {
     public Mono<Pulled<T>> pull(int n, List<Receipt> acknowledge, boolean maintain) {
         return Mono.defer(() -> {
             long now = System.nanoTime();
-            boolean some = all.stream().anyMatch(one -> one.own);
+            long own = own();
+            boolean some = own > 0;
             Map<Integer, List<Receipt>> receipts = new ConcurrentHashMap<>();
             acknowledge.forEach(receipt -> receipts.computeIfAbsent(receipt.partition(), i -> new ArrayList<>())
                     .add(receipt));
@@ -133,7 +134,7 @@ final class PartedPull<T> implements Reading.Pull<T> {
                 return ask(all.get(i), wanted, along == null ? List.of() : along, receipts);
             });
             return haul.fill(which(one -> (one.own || !some) && wantsLook(one, now)))
-                    .then(Mono.defer(() -> haul.fill(which(one -> some && !one.own && wantsHelp(one, now)))))
+                    .then(Mono.defer(() -> haul.fill(which(one -> some && !one.own && wantsHelp(one, own, now)))))
                     .then(Mono.defer(() -> outcome(haul, asked.size(), receipts)));
         });
     }
@@ -142,8 +143,21 @@ final class PartedPull<T> implements Reading.Pull<T> {
         return !one.isPaused(now) && (one.news || one.more || one.isDue(now) || now - one.lookedNanos >= pollNanos);
     }
 
-    private boolean wantsHelp(Seen one, long now) {
-        return !one.isPaused(now) && (one.more || one.isDue(now) || (one.news && now - one.newsNanos >= one.helpNanos));
+    private boolean wantsHelp(Seen one, long own, long now) {
+        return !one.isPaused(now)
+                && (one.more
+                        || one.isDue(now)
+                        || (one.news && now - one.newsNanos >= one.helpNanos)
+                        || now - one.lookedNanos >= netNanos(own));
+    }
+
+    private long own() {
+        return all.stream().filter(one -> one.own).count();
+    }
+
+    /** A net for others' that nobody was told of, and their readers do not look at: about as often as one's own, all together. */
+    private long netNanos(long own) {
+        return pollNanos * ((all.size() + own - 1) / own);
     }
 
     private List<Integer> which(Predicate<Seen> wanted) {
@@ -189,22 +203,23 @@ final class PartedPull<T> implements Reading.Pull<T> {
 
     /** How long until there is reason to look again without being told, -1 if never. */
     private long waitMs(long now) {
-        boolean some = all.stream().anyMatch(one -> one.own);
+        long own = own();
         long least = Long.MAX_VALUE;
         for (Seen one : all) {
-            least = Math.min(least, wait(one, one.own || !some, now));
+            boolean mine = one.own || own == 0;
+            least = Math.min(least, wait(one, mine, mine ? pollNanos : netNanos(own), now));
         }
         return least == Long.MAX_VALUE ? -1 : Math.max(0, TimeUnit.NANOSECONDS.toMillis(least + 999_999));
     }
 
-    private long wait(Seen one, boolean own, long now) {
+    private long wait(Seen one, boolean own, long lookNanos, long now) {
         if (one.isPaused(now)) {
             return one.pausedNanos - now;
         }
         if (one.more || (own && one.news)) {
             return 0;
         }
-        long wait = own ? pollNanos - (now - one.lookedNanos) : Long.MAX_VALUE;
+        long wait = lookNanos - (now - one.lookedNanos);
         if (one.news) {
             wait = Math.min(wait, one.helpNanos - (now - one.newsNanos));
         }

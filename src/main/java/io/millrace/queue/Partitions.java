@@ -92,12 +92,13 @@ final class Partitions {
     static <T> Flux<T> whileSo(List<Partitions> queues, BiFunction<List<Layout>, Mono<Void>, Flux<T>> read) {
         return Flux.defer(() -> {
             AtomicBoolean again = new AtomicBoolean();
-            return Flux.fromIterable(queues)
-                    .concatMap(queue -> queue.patiently(0), 1)
+            return Flux.defer(() -> {
+                        again.set(false);
+                        return Flux.fromIterable(queues).concatMap(queue -> queue.patiently(0), 1);
+                    })
                     .collectList()
                     .filter(now -> now.size() == queues.size()) // else Millrace is closed
                     .flatMapMany(now -> {
-                        again.set(false);
                         List<Mono<Void>> changes = new ArrayList<>(now.size());
                         for (int i = 0; i < now.size(); i++) {
                             Partitions queue = queues.get(i);

@@ -103,18 +103,35 @@ final class QueueDoctor {
         Flux<DoctorReport.Finding> facets = Flux.fromIterable(suspects).concatMap(facet -> step(facet, "facet", facet));
         Flux<DoctorReport.Finding> leases =
                 Flux.fromIterable(profiles).concatMap(profile -> step(profile, "profile", profile));
-        Flux<DoctorReport.Finding> indexes =
-                Flux.concat(sweep("busy", DoctorReport.Kind.MISCOUNTED), sweep("later", DoctorReport.Kind.TIMELESS));
-        return Flux.concat(facets, leases, step("", "window"), indexes).collectList();
+        Flux<DoctorReport.Finding> uncounted = Flux.fromIterable(profiles)
+                .concatMap(profile -> findings(
+                        run("leases", profile, "-")
+                                .expand(reply ->
+                                        reply.text(1).isEmpty() ? Mono.empty() : run("leases", profile, reply.text(1))),
+                        DoctorReport.Kind.MISCOUNTED,
+                        profile));
+        return Flux.concat(
+                        facets,
+                        leases,
+                        step("", "window"),
+                        sweep("busy", DoctorReport.Kind.MISCOUNTED),
+                        uncounted,
+                        sweep("later", DoctorReport.Kind.TIMELESS))
+                .collectList();
     }
 
     /** Looks through an index; a finding for each entry that had to be mended. */
     private Flux<DoctorReport.Finding> sweep(String index, DoctorReport.Kind kind) {
-        return run(index, "0")
-                .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : run(index, reply.text(1)))
-                .reduce(0L, (repaired, reply) -> repaired + reply.number(2))
+        return findings(
+                run(index, "0").expand(reply -> reply.text(1).equals("0") ? Mono.empty() : run(index, reply.text(1))),
+                kind,
+                index);
+    }
+
+    private static Flux<DoctorReport.Finding> findings(Flux<Reply> pages, DoctorReport.Kind kind, String where) {
+        return pages.reduce(0L, (repaired, reply) -> repaired + reply.number(2))
                 .flatMapMany(
-                        repaired -> Flux.range(0, repaired.intValue()).map(i -> new DoctorReport.Finding(kind, index)));
+                        repaired -> Flux.range(0, repaired.intValue()).map(i -> new DoctorReport.Finding(kind, where)));
     }
 
     private Mono<DoctorReport.Finding> step(String where, Object... words) {

@@ -48,17 +48,24 @@ final class QueueScripts {
     enum Admitted {
         DUPLICATE,
         REFUSED,
-        DISPLACED
+        DISPLACED,
+        UNTRIED
     }
 
     private enum DeliverStatus {
         OK,
+        HOLDING,
         STALE
     }
 
     /** Whether a batch was delivered; else its routing was outdated. {@code 1}: and none of it was a duplicate. */
     static boolean delivered(Reply reply) {
-        return isOne(reply) || reply.status(DeliverStatus.class) == DeliverStatus.OK;
+        return isOne(reply) || reply.status(DeliverStatus.class) != DeliverStatus.STALE;
+    }
+
+    /** Whether a queue of a batch that was delivered has delayed deliveries. */
+    static boolean holding(Reply reply) {
+        return !isOne(reply) && reply.status(DeliverStatus.class) == DeliverStatus.HOLDING;
     }
 
     private static boolean isOne(Reply reply) {

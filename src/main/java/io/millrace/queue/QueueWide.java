@@ -56,7 +56,7 @@ final class QueueWide {
         Map<String, String> first = queueWide.get(0);
         String each = first.get("each.rate");
         return new PolicySettings(
-                first.containsKey("pause"),
+                queueWide.stream().anyMatch(fields -> fields.containsKey("pause")), // one that was not resumed says so
                 cap(queueWide),
                 first.containsKey("each.cap") ? Cap.read(first.get("each.cap")) : Cap.NONE,
                 rate(queueWide),

@@ -93,7 +93,7 @@ public final class Queues {
         if (queues.size() >= MAX_REMEMBERED) {
             queues.clear(); // names may come from outside; a queue's object holds nothing that another could not
         }
-        return queues.computeIfAbsent(name, key -> new FacetQueue(key, redis, registry));
+        return queues.computeIfAbsent(name, key -> new FacetQueue(key, redis, registry, delayed));
     }
 
     /**
@@ -120,12 +120,13 @@ public final class Queues {
 
     /**
      * Delivers events as they come, up to {@value #DELIVER_CONCURRENCY} at a time; asks the source for as many as are done. They keep
-     * their order within each facet. The first failure ends it; the events before it are delivered, some behind it may be.
+     * their order within each facet, also where they wait for room ({@link Admission.Overflow#WAIT}). The first failure ends it; the events before it are delivered, some behind it may be.
      *
      * @return an outcome an event, in their order
      */
     public Flux<Delivered> deliver(Publisher<Event> events) {
-        return Flux.from(events).flatMapSequential(deliverer::deliver, DELIVER_CONCURRENCY, 1);
+        return Flux.defer(() -> Flux.from(events)
+                .flatMapSequential(new InOrder(registry, deliverer::deliver)::deliver, DELIVER_CONCURRENCY, 1));
     }
 
     /**

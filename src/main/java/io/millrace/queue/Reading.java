@@ -106,13 +106,13 @@ final class Reading<T> {
         return this;
     }
 
-    /** Does this for as long as it reads. What becomes of it does not matter to the reading. */
+    /** Does this, too, for as long as it reads. What becomes of it does not matter to the reading. */
     Reading<T> alongside(Mono<Void> other) {
-        alongside = other.onErrorResume(error -> {
+        alongside = alongside.or(other.onErrorResume(error -> {
                     log.warn("queue \"{}\" is read without what goes along with it", queue, error);
                     return Mono.empty();
                 })
-                .then(Mono.never());
+                .then(Mono.never()));
         return this;
     }
 

@@ -83,8 +83,8 @@ final class Readings {
             }
             PartedPull<T> parted = new PartedPull<>(now.all(), options.pollInterval(), size, from);
             Reading<T> reading = reading(now, options, perPull, parted, giveBack);
-            return use.apply(reading.alongside(
-                    Mono.when(changed.then(Mono.fromRunnable(reading::stop)), membership(now.all(), parted, reading))));
+            return use.apply(reading.alongside(changed.then(Mono.fromRunnable(reading::stop)))
+                    .alongside(membership(now.all(), parted, reading)));
         });
     }
 

@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
+import io.millrace.Event;
 import io.millrace.MillraceException;
 import io.millrace.redis.LuaScript;
 import io.millrace.redis.PubSub;
@@ -41,6 +42,9 @@ final class Registry {
     /** How often somebody who was told of no change looks all the same. */
     private static final Duration LOOK = Duration.ofSeconds(10);
 
+    /** For deliveries that were on their way when routing by what was registered before ended. */
+    private static final Duration SETTLING = Duration.ofMillis(200);
+
     private static final Logger log = LoggerFactory.getLogger(Registry.class);
 
     static final LuaScript<Reply> CHANGE = LuaScript.repeatable("registry/change.lua", reply -> reply);
@@ -68,6 +72,7 @@ final class Registry {
     private volatile @Nullable Routes routes;
     private volatile PubSub.@Nullable Attachment announcements;
     private volatile boolean listening;
+    private long changes; // guarded by this: how often what was read before became outdated
 
     Registry(Redis redis) {
         this.redis = redis;
@@ -146,16 +151,22 @@ final class Registry {
                                 FORGET,
                                 List.of(queuesKey, versionKey, partitionsKey),
                                 List.of(channel, newVersion(), bytes(queue)))
-                        .doOnNext(done -> routes = null))
+                        .doOnNext(done -> outdated()))
                 .then();
+    }
+
+    /** Completes when nobody routes by what was registered before any more. */
+    Mono<Void> settled() {
+        return redis.isCluster()
+                ? Mono.delay(CLUSTER_LAG.plus(SETTLING), redis.worker()).then()
+                : Mono.empty();
     }
 
     /** How many partitions a queue has. */
     Mono<Integer> partitions(String queue) {
         Routes cached = routes;
-        boolean fresh =
-                cached != null && (listening || System.nanoTime() - cached.loadedNanos() <= CLUSTER_LAG.toNanos());
-        return cached != null && fresh
+        Duration good = listening ? LOOK : CLUSTER_LAG;
+        return cached != null && System.nanoTime() - cached.loadedNanos() <= good.toNanos()
                 ? Mono.just(cached.partitions(queue))
                 : reload().map(now -> now.partitions(queue));
     }
@@ -193,6 +204,16 @@ final class Registry {
         return cached == null || cached.hasWaiting();
     }
 
+    /** As {@link #mayWait()}, of one event. */
+    boolean mayWait(Event event) {
+        Routes cached = routes;
+        return cached == null
+                || (cached.hasWaiting()
+                        && cached.matching(event).routes().stream()
+                                .anyMatch(route ->
+                                        route.registration().admission().overflow() == Admission.Overflow.WAIT));
+    }
+
     /** The routes as they are in Redis now. */
     Mono<Routes> load() {
         return redis.run(LOAD, keys(), List.of()).map(this::read);
@@ -206,8 +227,9 @@ final class Registry {
             synchronized (this) {
                 Mono<Routes> under = loading;
                 if (under == null) {
-                    under = load().doOnNext(loaded -> routes = loaded)
-                            .doOnTerminate(this::loaded)
+                    long before = changes;
+                    under = load().doOnNext(loaded -> keep(loaded, before))
+                            .doOnTerminate(() -> loaded(before))
                             .cache();
                     loading = under;
                 }
@@ -216,13 +238,28 @@ final class Registry {
         });
     }
 
-    private void loaded() {
+    /** What was read before a change that is known by now is not kept. */
+    private synchronized void keep(Routes loaded, long before) {
+        if (changes == before) {
+            routes = loaded;
+        }
+    }
+
+    private void loaded(long before) {
         synchronized (this) {
-            loading = null;
+            if (changes == before) { // else it is somebody else's
+                loading = null;
+            }
         }
         if (redis.isCluster()) {
             followAnnouncements();
         }
+    }
+
+    private synchronized void outdated() {
+        changes++;
+        routes = null;
+        loading = null;
     }
 
     void close() {
@@ -243,7 +280,7 @@ final class Registry {
             for (String word : words) {
                 args.add(bytes(word));
             }
-            return redis.run(CHANGE, keys(), args).doOnNext(done -> routes = null);
+            return redis.run(CHANGE, keys(), args).doOnNext(done -> outdated());
         });
     }
 
@@ -251,15 +288,15 @@ final class Registry {
         Map<String, Integer> partitions = new HashMap<>();
         Reply several = reply.list(2);
         for (int i = 0; i + 1 < several.size(); i += 2) {
-            partitions.put(several.text(i), (int)
-                    Math.max(1, Math.min(QueueOptions.MAX_PARTITIONS, several.number(i + 1))));
+            partitions.put(several.text(i), partitions(several, i + 1));
         }
         List<Routes.Route> all = new ArrayList<>();
         for (int i = 3; i + 2 < reply.size(); i += 3) {
             String queue = reply.text(i);
             String pattern = reply.text(i + 1);
             try {
-                int count = partitions.getOrDefault(queue, 1);
+                int count =
+                        Check.between("partitions", partitions.getOrDefault(queue, 1), 1, QueueOptions.MAX_PARTITIONS);
                 all.add(new Routes.Route(
                         new Registration(queue, pattern, Admission.read(reply.text(i + 2)), count),
                         compile(queue, pattern),
@@ -272,7 +309,18 @@ final class Registry {
             }
         }
         all.sort(Comparator.comparing(route -> route.registration().queue()));
+        partitions.values().removeIf(count -> count < 1);
         return new Routes(redis.keys(), reply.bytes(1), List.copyOf(all), Map.copyOf(partitions), System.nanoTime());
+    }
+
+    /** 0 of what is no such number. */
+    private static int partitions(Reply reply, int at) {
+        try {
+            long count = reply.number(at);
+            return count > QueueOptions.MAX_PARTITIONS ? 0 : (int) Math.max(0, count);
+        } catch (IllegalStateException e) {
+            return 0;
+        }
     }
 
     private void followAnnouncements() {
@@ -285,9 +333,9 @@ final class Registry {
         }
     }
 
-    private void announced(PubSub.Signal signal) {
+    void announced(PubSub.Signal signal) {
         listening = !(signal instanceof PubSub.Signal.Gap || signal instanceof PubSub.Signal.Failed);
-        routes = null;
+        outdated();
     }
 
     private static Pattern compile(String queue, String pattern) {

@@ -81,7 +81,7 @@ final class RoomAwaiting {
     }
 
     /** A queue that took it at an earlier try says now that it has it already. */
-    private static Delivered both(Delivered before, Delivered again) {
+    static Delivered both(Delivered before, Delivered again) {
         List<String> duplicateIn = new ArrayList<>(again.duplicateIn());
         duplicateIn.removeIf(queue ->
                 before.queues().contains(queue) && !before.duplicateIn().contains(queue));

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 
@@ -64,6 +65,7 @@ final class Routes {
     private final ConcurrentMap<Topic, Matching> remembered = new ConcurrentHashMap<>();
     private final Map<String, Integer> partitions;
     private final ConcurrentMap<Unit, Long> maintained = new ConcurrentHashMap<>();
+    private final Set<Unit> holding = ConcurrentHashMap.newKeySet();
 
     Routes(Keys keys, byte[] version, List<Route> all, Map<String, Integer> partitions, long loadedNanos) {
         this.keys = keys;
@@ -104,6 +106,11 @@ final class Routes {
      */
     ConcurrentMap<Unit, Long> maintained() {
         return maintained;
+    }
+
+    /** Units that had delayed deliveries when last looked after: their ids may be older than the window. */
+    Set<Unit> holding() {
+        return holding;
     }
 
     /** The queues that want an event. */

@@ -7,19 +7,25 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.Event;
+import io.millrace.json.EventCodec;
 import io.millrace.queue.Admission.Overflow;
 import io.millrace.redis.RedisSettings;
+import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
@@ -104,7 +110,8 @@ class AdmissionIT {
     }
 
     @Test
-    @DisplayName("wait: a producer goes on as soon as consumers make room, all of them get through, none twice")
+    @DisplayName(
+            "wait: a producer goes on as soon as consumers make room, all of them get through, none twice, in their order")
     void waiting() {
         limit(5, Overflow.WAIT);
         Flux<Delivered> producing = rig.mill.deliver(Flux.range(0, 60).map(i -> event("a", "w" + i)));
@@ -123,7 +130,66 @@ class AdmissionIT {
                 })
                 .block(Duration.ofSeconds(30));
 
-        assertThat(got).doesNotHaveDuplicates().hasSize(60);
+        assertThat(got)
+                .containsExactlyElementsOf(
+                        IntStream.range(0, 60).mapToObj(i -> "w" + i).toList());
+    }
+
+    @Test
+    @Tag("P4")
+    @DisplayName(
+            "P4 newest: one script looks through a bounded number of messages; the rest of a batch goes with the next")
+    void newestOfMany() {
+        List<Event> waiting = IntStream.range(0, 5_000)
+                .mapToObj(i -> Event.of("f" + i % 5, "page", "p" + i).withId("p" + i))
+                .toList();
+        rig.mill.queues().deliverAll(waiting).block(SOON);
+        limit(1_000, Overflow.NEWEST);
+        List<Object> words = new ArrayList<>(List.of("-", "0", "10"));
+        List<Event> anew = new ArrayList<>();
+        for (int i = 0; i < 10; i++) {
+            Event event = Event.of("f" + i % 5, "page", "p" + (4_990 + i)).withId("n" + i);
+            anew.add(event);
+            words.addAll(List.of(
+                    "",
+                    new String(EventCodec.writeStored(event, Instant.now(), 1_000), StandardCharsets.UTF_8),
+                    event.id(),
+                    event.environment()));
+        }
+        words.addAll(List.of("1000", "newest", "0"));
+        Reply reply = rig.mill
+                .redis()
+                .run(
+                        QueueScripts.ADMIT,
+                        List.of(rig.key("").getBytes(StandardCharsets.UTF_8)),
+                        Insight.args(words.toArray()))
+                .block(SOON);
+        List<String> said = IntStream.range(0, 10)
+                .mapToObj(i -> reply.text(1 + 4 * i) + reply.number(3 + 4 * i))
+                .toList();
+        assertThat(said)
+                .containsExactly(
+                        "UNTRIED4",
+                        "UNTRIED5",
+                        "UNTRIED6",
+                        "UNTRIED7",
+                        "UNTRIED8",
+                        "UNTRIED9",
+                        "UNTRIED10",
+                        "DISPLACED1",
+                        "DISPLACED2",
+                        "DISPLACED3");
+
+        List<Delivered> outcomes = rig.mill.queues().deliverAll(anew).block(SOON);
+        for (int i = 0; i < 10; i++) {
+            Delivered one = outcomes.get(i);
+            assertThat(one.id()).isEqualTo("n" + i);
+            assertThat(one.queues()).containsExactly("q");
+            assertThat(one.refusedBy()).isEmpty();
+            assertThat(one.duplicateIn()).isEqualTo(i < 3 ? List.of("q") : List.of());
+            assertThat(one.displaced()).isEqualTo(i < 3 ? List.of() : List.of("p" + (4_990 + i)));
+        }
+        assertThat(rig.queue.length().block(SOON)).isEqualTo(5_000);
     }
 
     @Test

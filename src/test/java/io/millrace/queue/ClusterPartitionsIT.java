@@ -120,7 +120,9 @@ class ClusterPartitionsIT {
 
     @Test
     @Timeout(60)
-    @DisplayName("P14 a batch to many partitions tells each event's outcome, also duplicates and refusals")
+    @DisplayName(
+            "P14 S9 a batch to many partitions tells each event's outcome, also duplicates and refusals; destroying leaves nothing")
+    @Tag("S9")
     void outcomes() {
         try (RedisClusterFixture cluster = RedisClusterFixture.start()) {
             String address = cluster.uri().replaceFirst("^redis:", "redis-cluster:");
@@ -162,7 +164,27 @@ class ClusterPartitionsIT {
                             .isEqualTo(i < 30);
                 }
                 assertThat(rig.queue.pull(500).collectList().block(SOON)).hasSize(120);
+                destroyedWhileOthersDeliver(rig);
             }
+        }
+    }
+
+    /** S9: who knows of the queue still delivers to it for a moment, to any of its partitions. */
+    private static void destroyedWhileOthersDeliver(QueueRig rig) {
+        String queues = new String(rig.mill.redis().keys().single("registry", "queues"), StandardCharsets.UTF_8);
+        Queue<Long> removed = new ConcurrentLinkedQueue<>();
+        Disposable destroying = rig.queue.destroy().subscribe(removed::add);
+        Eventually.await("no registration", SOON, () -> rig.number("HEXISTS", queues, "q") == 0);
+        for (int i = 0; i < PARTITIONS; i++) {
+            rig.raw("RPUSH", rig.key(i, "f:late"), "late");
+            rig.raw("RPUSH", rig.key(i, "ring"), "late");
+        }
+        Eventually.await("destroyed", SOON, () -> !removed.isEmpty());
+        destroying.dispose();
+        for (int i = 0; i < PARTITIONS; i++) {
+            assertThat(rig.number("EXISTS", rig.key(i, "ring")) + rig.number("EXISTS", rig.key(i, "f:late")))
+                    .as("partition %s", i)
+                    .isZero();
         }
     }
 

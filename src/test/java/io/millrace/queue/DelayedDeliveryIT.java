@@ -129,6 +129,75 @@ class DelayedDeliveryIT {
         assertThat(rig.pullIds(2)).isEmpty();
     }
 
+    private void windowIsOver() {
+        rig.raw("DEL", rig.key("ids"), rig.key("ids.old"));
+    }
+
+    @Test
+    @DisplayName("an id is remembered until its message has come, however long that is, and for a window from then on")
+    void singleForLong() {
+        queues.deliverAfter(event("a", "m"), Duration.ofHours(9)).block(SOON);
+        windowIsOver();
+        assertThat(rig.mill.deliver(event("a", "m")).block(SOON).duplicateIn())
+                .as("the first call, which looks after the window")
+                .containsExactly("q");
+        windowIsOver();
+        assertThat(rig.mill.deliver(event("a", "m")).block(SOON).duplicateIn()).containsExactly("q");
+        windowIsOver();
+        assertThat(queues.deliverAll(List.of(event("a", "other"), event("a", "m"), event("b", "m")))
+                        .block(SOON))
+                .extracting(one -> one.duplicateIn().size())
+                .containsExactly(0, 1, 1);
+        queues.register("q", ".*", Admission.of(9, Admission.Overflow.REJECT)).block(SOON);
+        for (int i = 0; i < 2; i++) {
+            windowIsOver();
+            assertThat(rig.mill.deliver(event("a", "m")).block(SOON).duplicateIn())
+                    .containsExactly("q");
+        }
+        assertThat(rig.pullIds(9)).containsExactly("other");
+
+        queues.deliverAfter(event("a", "soon"), Duration.ofMillis(100)).block(SOON);
+        windowIsOver();
+        assertThat(rig.next(LONG).message().id()).isEqualTo("soon");
+        assertThat(rig.number("PTTL", rig.key("ids"))).isPositive();
+        assertThat(rig.mill.deliver(event("a", "soon")).block(SOON).duplicateIn())
+                .containsExactly("q");
+        assertThat(rig.queue.cancel("m").block(SOON)).isTrue();
+        assertThat(rig.mill.deliver(event("a", "m")).block(SOON).duplicateIn()).isEmpty();
+    }
+
+    @Test
+    @DisplayName("live listeners hear of it also when the first of its queues took it back, and not when all did")
+    void publishedByAnother() {
+        for (String other : List.of("o1", "o2", "z")) {
+            queues.register(other, ".*").block(SOON);
+        }
+        List<String> heard = new CopyOnWriteArrayList<>();
+        CopyOnWriteArrayList<Object> ready = new CopyOnWriteArrayList<>();
+        Disposable listening = rig.mill
+                .listenSignals("*")
+                .doOnNext(ready::add)
+                .ofType(LiveSignal.Heard.class)
+                .subscribe(signal -> heard.add(signal.event().id()));
+        try {
+            Eventually.await("the listener", SOON, () -> !ready.isEmpty());
+            queues.deliverAfter(event("a", "none"), Duration.ofMillis(300)).block(SOON);
+            queues.deliverAfter(event("a", "m"), Duration.ofMillis(300)).block(SOON);
+            for (String queue : List.of("o1", "o2", "z")) {
+                assertThat(rig.mill.queue(queue).cancel("m").block(SOON)).isTrue();
+            }
+            for (String queue : List.of("o2", "o1", "z", "q")) {
+                assertThat(rig.mill.queue(queue).cancel("none").block(SOON)).isTrue();
+            }
+            assertThat(rig.next(LONG).message().id()).isEqualTo("m");
+            rig.deliver("a", "end");
+            Eventually.await("the end", SOON, () -> heard.contains("end"));
+            assertThat(heard).containsExactly("m", "end");
+        } finally {
+            listening.dispose();
+        }
+    }
+
     @Test
     @DisplayName("live listeners hear of it when it is due, once, although two queues want it")
     void published() {

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.Event;
 import io.millrace.redis.PubSub;
+import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
@@ -21,6 +22,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -281,7 +283,8 @@ class PoliciesIT {
     }
 
     @Test
-    @DisplayName("P10 who pulls for good and leaves tells idle readers of the facet he has throttled")
+    @DisplayName(
+            "P10 who pulls for good, or got all he asked for, and leaves tells idle readers of the facet he has throttled")
     void tellsOfThrottled() {
         policies.rate("a", new Rate(1, Duration.ofSeconds(5), 1)).block(SOON);
         AtomicInteger nudges = new AtomicInteger();
@@ -304,6 +307,17 @@ class PoliciesIT {
 
             assertThat(rig.pullIds(2)).containsExactly("a-0");
             Eventually.await("word of the throttled facet", SOON, () -> nudges.get() > 0);
+
+            rig.deliver("b", "b1");
+            policies.rate("b", new Rate(1, Duration.ofSeconds(2), 1)).block(SOON);
+            rig.deliver("b", "b2");
+            Eventually.await("word of what was delivered to be over", SOON, () -> {
+                int before = nudges.getAndSet(0);
+                rig.raw("PING");
+                return before == 0;
+            });
+            assertThat(ids(rig.lease(1, LONG))).as("all he asked for").containsExactly("b1");
+            Eventually.await("word of the throttled facet, earlier than the other", SOON, () -> nudges.get() > 0);
         }
     }
 
@@ -514,6 +528,67 @@ class PoliciesIT {
         assertThat(rig.lease(2, LONG)).isEmpty();
         assertThat(first.get(0).ack().block(SOON)).isTrue();
         assertThat(rig.lease(2, LONG)).hasSize(1);
+    }
+
+    private int pulledAtOnce() {
+        Reply reply = rig.mill
+                .redis()
+                .run(
+                        QueueScripts.PULL,
+                        List.of(Leases.bytes(rig.key(""))),
+                        Insight.args(256, "take", LONG.profile(), "0"))
+                .block(SOON);
+        assertThat(reply.number(1)).as("0: look again").isZero();
+        return reply.size() - 4;
+    }
+
+    @Test
+    @Tag("P4")
+    @DisplayName("P4 one call takes fewer messages where each costs more, and says so; who asks for all gets all")
+    void sizeOfCalls() {
+        fill("a", 900);
+        rig.lease(256, LONG).forEach(one -> one.release().block(SOON));
+        assertThat(pulledAtOnce()).as("what came back").isEqualTo(128);
+        assertThat(rig.lease(256, LONG)).hasSize(256);
+        policies.weight("a", 2).block(SOON);
+        assertThat(pulledAtOnce()).as("with policies").isEqualTo(64);
+        assertThat(rig.lease(256, LONG)).hasSize(256);
+        assertThat(rig.queue.pull(500).count().block(SOON)).isEqualTo(900 - 128 - 256 - 64 - 256);
+    }
+
+    @Test
+    @DisplayName("a lease that is extended for another time while a cap is being set is counted")
+    void extendedWhileTracked() {
+        fill("a", 3);
+        List<Delivery> held = rig.lease(2, LONG);
+        run("track", "", "-");
+        assertThat(held.get(0).extend(Duration.ofMinutes(7)).block(SOON)).isTrue();
+        run("track", LONG.profile(), "-");
+        run("set", "", "0", "each.cap", "2");
+
+        assertThat(rig.lease(1, LONG)).isEmpty();
+        assertThat(rig.doctor().findings()).isEmpty();
+        assertThat(held.get(0).ack().block(SOON)).isTrue();
+        assertThat(rig.lease(2, LONG)).hasSize(1);
+    }
+
+    @Test
+    @DisplayName("Q7 the doctor counts what is in flight and did not count, in leases of one message and of many")
+    void doctorCounts() {
+        policies.capEach(Cap.of(4)).block(SOON);
+        fill("a", 9);
+        rig.lease(1, LONG);
+        DeliveryBatch batch =
+                rig.queue.receiveBatches(LONG.mutate().batchSize(2).build()).blockFirst(SOON);
+        assertThat(batch.messages()).hasSize(2);
+        assertThat(rig.doctor().findings()).isEmpty();
+        rig.raw("DEL", rig.key("busy"));
+
+        assertThat(rig.doctor().findings())
+                .hasSize(3)
+                .allMatch(finding -> finding.kind() == DoctorReport.Kind.MISCOUNTED);
+        assertThat(rig.doctor().findings()).isEmpty();
+        assertThat(rig.lease(9, LONG)).hasSize(1);
     }
 
     @Test
