@@ -1,6 +1,7 @@
 --[[ queue/admit.lua: as queue/deliver.lua, where queues limit how many messages a facet may have waiting.
   KEYS[1]   registry version  STRING  only when ARGV[1] is not "-"      "<namespace>:{registry}:version"
   KEYS[..]  unit prefix of each queue that gets something                "<namespace>:queue:{<name>/<partition>}:"
+            In Cluster of one queue only, and then the guard, a name that no key has.
   Derived   of each unit: ring, back, ids, ids.old, ids.since, delayed, f:<facet>, policy; channel wake; see queue/unit.lua
   ARGV[1]   registry version the caller routed with, or "-" when it is not checked (Cluster: other slot)
   ARGV[2]   deduplication window in ms on a maintenance call; else "-1" or "0", as in queue/deliver.lua
@@ -72,7 +73,7 @@ end
 -- How many of the events can be tried with a bounded amount of reading; at least one.
 local function affordable()
   local at, costs = arg, {}
-  for queue = 1, #KEYS - key do
+  for queue = 1, #KEYS - 1 do
     local unit, how, count = KEYS[key + queue], ARGV[at + 1], tonumber(ARGV[at + 2])
     if how == 'newest' and tonumber(ARGV[at]) > 0 then
       local known = {}
@@ -113,7 +114,7 @@ end
 
 local most = affordable()
 for event = most + 1, events do say('UNTRIED', 1, event, '') end
-for queue = 1, #KEYS - key do
+for queue = 1, #KEYS - 1 do -- one is the version, or the guard
   local unit, limit, how, count = KEYS[key + queue], tonumber(ARGV[arg]), ARGV[arg + 1], tonumber(ARGV[arg + 2])
   local look = window ~= 0 and call('EXISTS', unit .. 'delayed') == 1
   if window > 0 then rotate_ids(unit, window) end

@@ -1,6 +1,7 @@
 --[[ queue/deliver.lua: puts a batch of events on the queues they match and publishes each of them to live listeners.
   KEYS[1]   registry version  STRING  only when ARGV[1] is not "-"      "<namespace>:{registry}:version"
   KEYS[..]  unit prefix of each queue that gets something                "<namespace>:queue:{<name>/<partition>}:"
+            In Cluster of one queue only, and then the guard, a name that no key has.
   Derived   of each unit: ring, back, ids, ids.old, ids.since, delayed, f:<facet>; channel wake; see queue/unit.lua
   ARGV[1]   registry version the caller routed with, or "-" when it is not checked (Cluster: other slot)
   ARGV[2]   deduplication window in ms on a maintenance call; else "-1" to look for the ids of delayed deliveries, too, or "0"
@@ -73,7 +74,7 @@ local function enqueue_many(queue, unit, count, look)
   end
 end
 
-for queue = 1, #KEYS - key do
+for queue = 1, #KEYS - 1 do -- one is the version, or the guard
   local unit, count = KEYS[key + queue], tonumber(ARGV[arg])
   local look = window ~= 0 and call('EXISTS', unit .. 'delayed') == 1
   if window > 0 then

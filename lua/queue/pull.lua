@@ -203,7 +203,7 @@ for i = 1, c do
   end
 end
 if fair and fair.settings.track and mode ~= 'take' and c > 0 then note(ids) end
-if KEYS[2] then
+if KEYS[2] == ring then
   -- @include queue/active.lua
   reply[#reply + 1] = string.format('%.3f', active_share(unit))
 end

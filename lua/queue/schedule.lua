@@ -1,6 +1,7 @@
 --[[ queue/schedule.lua: keeps an event back for the queues it matches, until its time.
   KEYS[1]   registry version  STRING  only when ARGV[1] is not "-"      "<namespace>:{registry}:version"
   KEYS[..]  unit prefix of each queue that gets it                       "<namespace>:queue:{<name>/<partition>}:"
+            In Cluster of one queue only, and then the guard, a name that no key has.
   Derived   of each unit: later, delayed, ids, ids.old, ids.since; channel wake; see queue/unit.lua
   ARGV[1]   registry version the caller routed with, or "-" when it is not checked (Cluster: other slot)
   ARGV[2]   deduplication window in ms on a maintenance call, else "0"
@@ -21,7 +22,7 @@ local due = string.sub(ARGV[3], 1, 1) == '+' and now + tonumber(string.sub(ARGV[
 if due < now then due = now end
 element = string.sub(element, 1, 7) .. string.format('%013d', due) .. string.sub(element, 21)
 local reply = {'OK'}
-for queue = 1, #KEYS - key do
+for queue = 1, #KEYS - 1 do -- one is the version, or the guard
   local unit = KEYS[key + queue]
   if window > 0 then rotate_ids(unit, window) end
   local known = call('SISMEMBER', unit .. 'ids.old', id) + call('HEXISTS', unit .. 'delayed', id)

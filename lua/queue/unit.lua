@@ -23,6 +23,8 @@
     busy       ZSET    "<bytes of facet>:<facet>/<profile>/<entry id>.<place>" for each message in flight
   Only of a queue with several partitions: owner STRING, fence STRING, of the lease of this partition, see lua/lock/acquire.lua; and in the
   first one members ZSET, order ZSET of those who share the partitions, see lua/lock/member.lua
+  In Cluster, whoever takes one unit prefix alone gets a guard as second key: a name that no key has. While the slot moves, servers
+  refuse to run anything for two keys that are not there; see Keys.guarded.
   An element is an event as JSON that begins {"_at":<13 digits, epoch ms of delivery>,"environment":"<facet>".
   A field of an in-flight entry is "<attempt>", or "<attempt>:<order>" when the element has been in flight before.
   A member of back and later is "<bytes of facet>:<facet>/<order>:<attempts so far>:<element>". Order is the id of the first lease. ]]

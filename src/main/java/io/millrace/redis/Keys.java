@@ -1,6 +1,8 @@
 package io.millrace.redis;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -21,6 +23,22 @@ public record Keys(String namespace) {
     /** As {@link #unit}, as text. */
     public String unitText(String kind, String name, int partition) {
         return prefix() + kind + ":{" + escape(name) + "/" + partition + "}:";
+    }
+
+    /**
+     * The KEYS of a script in a cluster. A script that takes a unit composes the names of its keys, which the server cannot see before
+     * they are used: while the slot moves to another master it would run on those that are there. So a second name is declared that, like
+     * the prefix itself, no key ever has. A server asked for several keys of which it lacks one runs nothing while their slot moves, and
+     * sends the caller on (ASK) or away (TRYAGAIN).
+     */
+    static List<byte[]> guarded(List<byte[]> keys) {
+        byte[] first = keys.get(0);
+        if (keys.size() > 1 || first[first.length - 1] != ':') {
+            return keys; // all that is used is declared, or there is a second one already
+        }
+        byte[] guard = Arrays.copyOf(first, first.length + 1);
+        guard[first.length] = '-';
+        return List.of(first, guard);
     }
 
     /** A key that is there once, such as {@code <namespace>:{registry}:queues}. */

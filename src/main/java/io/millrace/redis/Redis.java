@@ -33,6 +33,9 @@ public final class Redis {
 
     private static final long FIRST_PAUSE_MS = 40;
 
+    /** While a slot moves; a server that refuses for that reason has next to nothing to do for it. */
+    private static final long MOVING_PAUSE_MS = 80;
+
     private final Mono<Driver> driver;
     private volatile @Nullable Driver opened;
     private final Keys keys;
@@ -116,11 +119,12 @@ public final class Redis {
     /**
      * Runs a script. Cold: each subscription runs it once, or again if its answer was lost and it may be repeated.
      *
-     * @param keys its KEYS, all in one slot
+     * @param keys its KEYS, all in one slot; in a cluster a unit's prefix alone gets a second one, see {@link Keys#guarded}
      * @param args its ARGV
      */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
-        return Mono.defer(() -> attempt(script, keys, args, 0, System.nanoTime(), false))
+        List<byte[]> all = cluster ? Keys.guarded(keys) : keys;
+        return Mono.defer(() -> attempt(script, all, args, 0, System.nanoTime(), false))
                 .publishOn(worker);
     }
 
@@ -136,7 +140,8 @@ public final class Redis {
                 .flatMap(commands -> eval(commands, script, keys, args))
                 .map(answer -> script.decode(Reply.of(answer)))
                 .onErrorResume(error -> {
-                    boolean again = repeats < REPEATS
+                    boolean moving = RedisErrors.isMoving(error);
+                    boolean again = (moving || repeats < REPEATS)
                             && passes(error)
                             && (script.isRepeatable() || RedisErrors.hasNotRun(error))
                             && System.nanoTime() - began < timeout.toNanos();
@@ -144,8 +149,8 @@ public final class Redis {
                         return Mono.error(RedisErrors.translate(error, sent));
                     }
                     boolean out = sent || RedisErrors.isLostAnswer(error);
-                    return Mono.delay(pauseBefore(repeats + 1), worker)
-                            .then(attempt(script, keys, args, repeats + 1, began, out));
+                    return Mono.delay(moving ? halfRandom(MOVING_PAUSE_MS) : pauseBefore(repeats + 1), worker)
+                            .then(attempt(script, keys, args, moving ? repeats : repeats + 1, began, out));
                 });
     }
 
@@ -161,7 +166,10 @@ public final class Redis {
 
     /** Doubled each time, half of it random. */
     private static Duration pauseBefore(int repeat) {
-        long ms = FIRST_PAUSE_MS << (repeat - 1);
+        return halfRandom(FIRST_PAUSE_MS << (repeat - 1));
+    }
+
+    private static Duration halfRandom(long ms) {
         return Duration.ofMillis(ms / 2 + ThreadLocalRandom.current().nextLong(ms / 2 + 1));
     }
 

@@ -48,7 +48,11 @@ public final class RedisErrors {
             Map.entry("MOVED", new Row(Recovery.RELOAD, "the slot moved to another node")),
             Map.entry("ASK", new Row(Recovery.RELOAD, "the slot is moving to another node")),
             Map.entry("READONLY", new Row(Recovery.RELOAD, "this node is a replica now; connect to the master")),
-            Map.entry("TRYAGAIN", new Row(Recovery.RETRY, "the slot is moving to another node")),
+            Map.entry(
+                    "TRYAGAIN",
+                    new Row(
+                            Recovery.RETRY,
+                            "the slot is moving to another node; it is served again once all of it is there")),
             Map.entry("LOADING", new Row(Recovery.RETRY, "the server is reading its data from disk")),
             Map.entry("BUSY", new Row(Recovery.RETRY, "the server is busy with a slow script")),
             Map.entry("CLUSTERDOWN", new Row(Recovery.RETRY, "the cluster misses a master")),
@@ -69,6 +73,9 @@ public final class RedisErrors {
             Map.entry("CROSSSLOT", new Row(Recovery.FAIL, "the keys of one script are on several slots")),
             Map.entry("EXECABORT", new Row(Recovery.FAIL, "a transaction was refused")),
             Map.entry("ERR", new Row(Recovery.FAIL, "the command was refused")));
+
+    /** What a cluster's node says of a slot that is on its way to another one. */
+    private static final Set<String> MOVING = Set.of("TRYAGAIN", "ASK", "MOVED");
 
     /** What is refused now and may be granted later without anybody changing the call. */
     private static final Set<String> PASSING = Set.of("OOM", "NOREPLICAS", "MISCONF");
@@ -138,6 +145,11 @@ public final class RedisErrors {
                 ? new RedisUnavailableException(
                         away.getMessage() + "; an earlier try may have been carried out", true, error)
                 : translated;
+    }
+
+    /** Whether a slot is on its way to another node: nothing was done, and nothing will be before it is there. */
+    static boolean isMoving(Throwable error) {
+        return error instanceof RedisCommandExecutionException && MOVING.contains(code(error));
     }
 
     /** Whether the command may have been carried out although it failed. */

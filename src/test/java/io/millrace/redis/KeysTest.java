@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.lettuce.core.cluster.SlotHash;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.DisplayName;
@@ -42,6 +43,21 @@ class KeysTest {
             assertThat(SlotHash.getSlot(prefix + "f:{other}")).isEqualTo(slot);
             assertThat(SlotHash.getSlot(prefix + "l:30000.20")).isEqualTo(slot);
         }
+    }
+
+    @Test
+    @DisplayName(
+            "F7 in a cluster a unit's prefix gets a second name of its slot that is nobody's; other keys stay as they are")
+    void guard() {
+        byte[] unit = keys.unit("queue", "orders", 0);
+        List<byte[]> guarded = Keys.guarded(List.of(unit));
+        assertThat(guarded).hasSize(2).first().isSameAs(unit);
+        assertThat(text(guarded.get(1))).isEqualTo("ns:queue:{orders/0}:-");
+        assertThat(SlotHash.getSlot(guarded.get(1))).isEqualTo(SlotHash.getSlot(unit));
+        List<byte[]> two = List.of(unit, keys.single("registry", "queues"));
+        assertThat(Keys.guarded(two)).isSameAs(two);
+        List<byte[]> plain = List.of(keys.single("registry", "queues"));
+        assertThat(Keys.guarded(plain)).isSameAs(plain);
     }
 
     @Test

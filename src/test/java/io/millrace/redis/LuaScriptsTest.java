@@ -81,6 +81,16 @@ class LuaScriptsTest {
         assertThat(text).doesNotContain("'KEYS'").doesNotContainPattern("call\\('(FLUSH|CONFIG|EVAL|SCRIPT)");
     }
 
+    @ParameterizedTest(name = "F7 {0} does not take the guard of a cluster for a key of its own")
+    @MethodSource("scripts")
+    void guard(String file) {
+        LuaSource source = LuaSource.load(file);
+        String code = source.text().substring(source.text().indexOf("]]") + 2);
+        if (source.header().matches("(?s).*KEYS\\[(1|\\.\\.)\\] +unit prefix.*")) {
+            assertThat(code.replace("#KEYS - 1", "")).doesNotContain("#KEYS").doesNotContain("if KEYS[2] then");
+        }
+    }
+
     @Test
     @DisplayName("only scripts that free or move memory run when it is full")
     void flags() {

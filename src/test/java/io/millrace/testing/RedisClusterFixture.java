@@ -1,5 +1,7 @@
 package io.millrace.testing;
 
+import io.lettuce.core.cluster.models.partitions.ClusterPartitionParser;
+import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.codec.StringCodec;
 import io.lettuce.core.output.StatusOutput;
 import io.lettuce.core.protocol.CommandArgs;
@@ -10,6 +12,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * A Redis Cluster of processes: three masters, with a replica each if asked for, ready to be used and to be harmed. The
@@ -81,6 +84,25 @@ public final class RedisClusterFixture implements AutoCloseable {
     public boolean isMaster(int index) {
         return RedisAdmin.ask(nodes.get(index).redis.uri(), redis -> redis.info("replication"))
                 .contains("role:master");
+    }
+
+    /** Prepares to move a slot, with what is in it, from one master to another; nothing happens before {@link SlotMove#begin}. */
+    public SlotMove move(int slot, int from, int to) {
+        return new SlotMove(slot, nodes.get(from).redis, nodes.get(to).redis);
+    }
+
+    /** The node that has a slot now, as it says itself. */
+    public int masterOf(int slot) {
+        return IntStream.range(0, nodes.size())
+                .filter(i -> nodes.get(i).redis.isAlive() && hasSlot(nodes.get(i), slot))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    private static boolean hasSlot(Node node, int slot) {
+        String all = RedisAdmin.ask(node.redis.uri(), redis -> redis.clusterNodes());
+        return ClusterPartitionParser.parse(all).stream()
+                .anyMatch(one -> one.is(RedisClusterNode.NodeFlag.MYSELF) && one.hasSlot(slot));
     }
 
     /** Waits until all nodes that run agree that every slot is served. */
