@@ -153,16 +153,16 @@ final class Deliverer {
         }
     }
 
-    /** Live listeners of a cluster hear of events whose queues have them. */
+    /** Live listeners of a cluster hear of events once all of their queues have them; of one queue the script has told already. */
     private Mono<Void> publish(OutgoingBatch batch) {
         return Flux.range(0, batch.size())
-                .filter(i -> !batch.failed(i) && !batch.unwelcome(i))
+                .filter(i -> !batch.alone(i) && !batch.failed(i) && !batch.unwelcome(i))
                 .flatMap(i -> redis.call("PUBLISH", batch.channel(i), batch.element(i))
                         .onErrorResume(away -> Mono.empty()))
                 .then();
     }
 
-    /** @param whole whether the whole batch is sent, and published; else what goes to the only part */
+    /** @param whole whether the whole batch is sent, and published; else what goes to the only part, and what goes nowhere else published */
     private static List<byte[]> arguments(
             byte[] version, long window, OutgoingBatch batch, List<OutgoingBatch.Part> parts, boolean whole) {
         int events = whole ? batch.size() : parts.get(0).size();
@@ -172,7 +172,7 @@ final class Deliverer {
         args.add(number(events));
         for (int n = 0; n < events; n++) {
             int i = whole ? n : parts.get(0).event(n);
-            args.add(whole && !batch.failed(i) ? batch.channel(i) : NOTHING);
+            args.add((whole || batch.alone(i)) && !batch.failed(i) ? batch.channel(i) : NOTHING);
             args.add(batch.element(i));
             args.add(bytes(batch.event(i).id()));
             args.add(batch.facet(i));

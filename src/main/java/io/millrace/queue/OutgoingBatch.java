@@ -27,6 +27,7 @@ final class OutgoingBatch {
     private final byte[][] facets;
     private final @Nullable Throwable[] failures;
     private final List<List<String>> queues;
+    private final boolean[] alone;
     private final @Nullable List<String>[] duplicates;
     private final Map<Integer, Admitted> admitted = new HashMap<>(0); // of those about whom there is something to say
     private final SortedSet<Integer> untried = new TreeSet<>();
@@ -81,6 +82,7 @@ final class OutgoingBatch {
         this.facets = new byte[events.size()][];
         this.failures = new Throwable[events.size()];
         this.queues = new ArrayList<>(events.size());
+        this.alone = new boolean[events.size()];
         this.duplicates = new List[events.size()];
         for (int i = 0; i < events.size(); i++) {
             queues.add(List.of());
@@ -104,6 +106,7 @@ final class OutgoingBatch {
                 queues.set(i, matching.queues());
                 channels[i] = matching.channel();
                 facets[i] = matching.facet();
+                alone[i] = matching.units().size() == 1;
                 for (int r = 0; r < matching.routes().size(); r++) {
                     Routes.Route route = matching.routes().get(r);
                     parts.computeIfAbsent(matching.units().get(r), unit -> new Part(route, unit))
@@ -128,6 +131,11 @@ final class OutgoingBatch {
 
     byte[] channel(int i) {
         return channels[i];
+    }
+
+    /** Whether it goes to one queue only: its script can publish it too. */
+    boolean alone(int i) {
+        return alone[i];
     }
 
     byte[] facet(int i) {

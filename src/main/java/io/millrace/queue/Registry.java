@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -29,12 +30,19 @@ import reactor.core.publisher.Mono;
  * Which queues there are and what they want, kept in Redis and cached here.
  *
  * <p>On a single server the deliver script compares the cached version with the true one: routing is exact. In Cluster the queues
- * are elsewhere; there the cache is renewed when a change is announced, and when it is older than {@link #CLUSTER_LAG} anyway.
+ * are elsewhere; there the cache is renewed when a change is announced, and when it is older than {@link #CLUSTER_LAG} anyway. While
+ * its master is away nobody can change it, so what was read last holds for {@link #AWAY_AT_MOST}: queues on other masters go on.
  */
 final class Registry {
 
     /** How outdated routing can be in Cluster. */
     static final Duration CLUSTER_LAG = Duration.ofSeconds(1);
+
+    /** How long what was read last is used while the registry cannot be read in Cluster: others may be able to, and change it. */
+    static final Duration AWAY_AT_MOST = Duration.ofMinutes(1);
+
+    /** How long a delivery waits, once a {@link #CLUSTER_LAG}, for a registry that does not answer. */
+    private static final Duration PATIENCE = Duration.ofMillis(100);
 
     /** How long a pattern may be, in characters. */
     static final int MAX_PATTERN = 2_000;
@@ -69,10 +77,12 @@ final class Registry {
     private final byte[] partitionsKey;
     private final byte[] channel;
     private @Nullable Mono<Routes> loading; // guarded by this
-    private volatile @Nullable Routes routes;
+    private long changes; // guarded by this; how often what is cached became outdated
+    private volatile @Nullable Routes routes; // null: to be read anew
+    private volatile @Nullable Routes known; // those last read; null: they are known to be outdated
+    private volatile long missedNanos; // when they could not be read anew; 0: they could
     private volatile PubSub.@Nullable Attachment announcements;
     private volatile boolean listening;
-    private long changes; // guarded by this: how often what was read before became outdated
 
     Registry(Redis redis) {
         this.redis = redis;
@@ -151,7 +161,7 @@ final class Registry {
                                 FORGET,
                                 List.of(queuesKey, versionKey, partitionsKey),
                                 List.of(channel, newVersion(), bytes(queue)))
-                        .doOnNext(done -> outdated()))
+                        .doOnNext(done -> outdated(true)))
                 .then();
     }
 
@@ -168,7 +178,7 @@ final class Registry {
         Duration good = listening ? LOOK : CLUSTER_LAG;
         return cached != null && System.nanoTime() - cached.loadedNanos() <= good.toNanos()
                 ? Mono.just(cached.partitions(queue))
-                : reload().map(now -> now.partitions(queue));
+                : renewed().map(now -> now.partitions(queue));
     }
 
     /** Completes once a queue has another number of partitions than this; never fails. */
@@ -193,9 +203,39 @@ final class Registry {
     Mono<Routes> routes() {
         Routes cached = routes;
         if (cached == null || (redis.isCluster() && System.nanoTime() - cached.loadedNanos() > CLUSTER_LAG.toNanos())) {
-            return reload();
+            return renewed();
         }
         return Mono.just(cached);
+    }
+
+    /** Read anew; in Cluster those known, where that is not possible now. */
+    private Mono<Routes> renewed() {
+        Routes last = known;
+        long now = System.nanoTime();
+        if (!redis.isCluster() || last == null || now - last.loadedNanos() > AWAY_AT_MOST.toNanos()) {
+            return reload();
+        }
+        long missed = missedNanos;
+        if (missed != 0 && now - missed < CLUSTER_LAG.toNanos()) {
+            return Mono.just(last);
+        }
+        return reload().timeout(PATIENCE, redis.worker()) // it goes on, for the next ones
+                .onErrorResume(Registry::isAway, away -> known == last ? missed(last, away) : reload());
+    }
+
+    private Mono<Routes> missed(Routes last, Throwable away) {
+        if (missedNanos == 0) {
+            log.warn(
+                    "registrations cannot be read, those of {} ms ago are used: {}",
+                    Duration.ofNanos(System.nanoTime() - last.loadedNanos()).toMillis(),
+                    away.getMessage());
+        }
+        missedNanos = System.nanoTime() | 1; // never 0
+        return Mono.just(last);
+    }
+
+    private static boolean isAway(Throwable error) {
+        return error instanceof TimeoutException || (error instanceof MillraceException failure && failure.retryable());
     }
 
     /** Whether a producer may have to wait for room, as far as is known. */
@@ -227,9 +267,9 @@ final class Registry {
             synchronized (this) {
                 Mono<Routes> under = loading;
                 if (under == null) {
-                    long before = changes;
-                    under = load().doOnNext(loaded -> keep(loaded, before))
-                            .doOnTerminate(() -> loaded(before))
+                    long seen = changes;
+                    under = load().doOnNext(loaded -> loaded(loaded, seen))
+                            .doOnTerminate(() -> ended(seen))
                             .cache();
                     loading = under;
                 }
@@ -238,16 +278,18 @@ final class Registry {
         });
     }
 
-    /** What was read before a change that is known by now is not kept. */
-    private synchronized void keep(Routes loaded, long before) {
-        if (changes == before) {
+    /** What was asked for before a change may be from before it: it is for those who wait for it, and nobody else. */
+    private synchronized void loaded(Routes loaded, long seen) {
+        if (seen == changes) {
+            known = loaded;
             routes = loaded;
+            missedNanos = 0;
         }
     }
 
-    private void loaded(long before) {
+    private void ended(long seen) {
         synchronized (this) {
-            if (changes == before) { // else it is somebody else's
+            if (seen == changes) {
                 loading = null;
             }
         }
@@ -256,10 +298,14 @@ final class Registry {
         }
     }
 
-    private synchronized void outdated() {
+    /** @param certain whether it is certain that there was a change, or only possible */
+    private synchronized void outdated(boolean certain) {
         changes++;
-        routes = null;
         loading = null;
+        routes = null;
+        if (certain) {
+            known = null;
+        }
     }
 
     void close() {
@@ -280,7 +326,7 @@ final class Registry {
             for (String word : words) {
                 args.add(bytes(word));
             }
-            return redis.run(CHANGE, keys(), args).doOnNext(done -> outdated());
+            return redis.run(CHANGE, keys(), args).doOnNext(done -> outdated(true));
         });
     }
 
@@ -335,7 +381,7 @@ final class Registry {
 
     void announced(PubSub.Signal signal) {
         listening = !(signal instanceof PubSub.Signal.Gap || signal instanceof PubSub.Signal.Failed);
-        outdated();
+        outdated(signal instanceof PubSub.Signal.Message);
     }
 
     private static Pattern compile(String queue, String pattern) {

@@ -34,15 +34,16 @@ final class Driver {
     record Connection(
             StatefulConnection<byte[], byte[]> control, RedisClusterReactiveCommands<byte[], byte[]> commands) {}
 
-    /** Many commands hear at once that their master is none any more: the first one's word is enough. */
-    private static final Duration RECONNECT_PAUSE = Duration.ofSeconds(1);
+    /** Many commands hear at once that their master is none any more, or nothing: the first one's word is enough. */
+    private static final Duration PAUSE = Duration.ofSeconds(1);
 
     private final AbstractRedisClient client;
     private final @Nullable RedisURI address; // of a client of our own that is not a cluster's
     private final @Nullable ClientResources resources; // only what we made ourselves is closed by us
     private final Duration timeout;
     private final ChannelGroup channels;
-    private final AtomicLong reconnected = new AtomicLong(System.nanoTime() - RECONNECT_PAUSE.toNanos());
+    private final AtomicLong reconnected = new AtomicLong(System.nanoTime() - PAUSE.toNanos());
+    private final AtomicLong looked = new AtomicLong(System.nanoTime() - PAUSE.toNanos());
 
     private Driver(
             AbstractRedisClient client,
@@ -119,14 +120,26 @@ final class Driver {
                 : stage(() -> single.connectPubSubAsync(ByteArrayCodec.INSTANCE, address));
     }
 
+    /** Has a cluster's shape read anew; the driver does so by itself only when a node answers that it changed, or hangs up. */
+    @SuppressWarnings("FutureReturnValueIgnored") // whether it worked shows in the next command
+    void lookAgain() {
+        if (client instanceof RedisClusterClient cluster && isTime(looked)) {
+            cluster.refreshPartitionsAsync();
+        }
+    }
+
     /** Closes every connection of ours, so that each is made anew and finds the present master. */
     @SuppressWarnings("FutureReturnValueIgnored") // whether it worked shows in the next command
     void reconnect() {
-        long now = System.nanoTime();
-        long last = reconnected.get();
-        if (now - last > RECONNECT_PAUSE.toNanos() && reconnected.compareAndSet(last, now)) {
+        if (isTime(reconnected)) {
             channels.close();
         }
+    }
+
+    private static boolean isTime(AtomicLong lastDone) {
+        long now = System.nanoTime();
+        long last = lastDone.get();
+        return now - last > PAUSE.toNanos() && lastDone.compareAndSet(last, now);
     }
 
     Mono<Void> close() {

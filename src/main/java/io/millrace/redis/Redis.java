@@ -1,6 +1,7 @@
 package io.millrace.redis;
 
 import io.lettuce.core.AbstractRedisClient;
+import io.lettuce.core.RedisCommandTimeoutException;
 import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.cluster.api.reactive.RedisClusterReactiveCommands;
 import io.lettuce.core.codec.ByteArrayCodec;
@@ -159,6 +160,9 @@ public final class Redis {
         Driver open = opened;
         if (open != null && RedisErrors.code(error).equals("READONLY")) {
             open.reconnect(); // to a master that became a replica
+        }
+        if (open != null && error instanceof RedisCommandTimeoutException) {
+            open.lookAgain(); // another one may be master by now, which nobody tells who waits for the old one
         }
         // A cluster's node that is still being connected to refuses; a single server that does so is away.
         return RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL || (cluster && RedisErrors.isRejected(error));

@@ -174,6 +174,39 @@ class ClusterQueueIT {
     }
 
     @Test
+    @DisplayName(
+            "P14 live listeners hear an event once, whether no queue wants it, one, or two; but not what is refused")
+    void heardOnce() {
+        Queue<String> heard = new ConcurrentLinkedQueue<>();
+        rig.mill.queues().unregister("q").block(SOON);
+        rig.mill.queues().register("one", "[ab]:.*").block(SOON);
+        rig.mill.queues().register("two", "b:.*").block(SOON);
+        rig.mill
+                .queues()
+                .register("full", "c:.*", Admission.of(1, Admission.Overflow.REJECT))
+                .block(SOON);
+        Disposable listener = rig.mill.listen("*").subscribe(event -> heard.add(event.id()));
+        Eventually.await("listening", SOON, () -> {
+            rig.deliver("none", "warm" + System.nanoTime());
+            return !heard.isEmpty();
+        });
+        rig.mill
+                .queues()
+                .deliverAll(List.of(
+                        event("none", "0"),
+                        event("a", "1"),
+                        event("b", "2"),
+                        event("c", "taken"),
+                        event("c", "refused")))
+                .block(SOON);
+        rig.deliver("none", "last");
+        Eventually.await("all", SOON, () -> heard.containsAll(List.of("0", "1", "2", "taken", "last")));
+        listener.dispose();
+        assertThat(heard.stream().filter(id -> !id.startsWith("warm")))
+                .containsExactlyInAnyOrder("0", "1", "2", "taken", "last");
+    }
+
+    @Test
     @DisplayName("P14 all keys of one queue are in one slot; many queues spread over the masters")
     void slots() {
         Set<Integer> thirds = new HashSet<>();

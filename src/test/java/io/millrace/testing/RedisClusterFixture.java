@@ -37,15 +37,16 @@ public final class RedisClusterFixture implements AutoCloseable {
     }
 
     /**
-     *  Three masters with so many replicas each; returns when every slot is served and every replica has its master's
-     * data.
+     * Three masters with so many replicas each; returns when every slot is served and every replica has its master's data.
+     *
+     * @param arguments settings of all nodes, such as {@code "--cluster-require-full-coverage", "no"}
      */
-    public static RedisClusterFixture start(int replicasPerMaster) {
+    public static RedisClusterFixture start(int replicasPerMaster, String... arguments) {
         RedisClusterFixture cluster = new RedisClusterFixture();
         boolean ready = false;
         try {
             for (int i = 0; i < MASTERS * (1 + replicasPerMaster); i++) {
-                cluster.nodes.add(startNode());
+                cluster.nodes.add(startNode(arguments));
             }
             cluster.meet();
             cluster.assignSlots();
@@ -122,17 +123,18 @@ public final class RedisClusterFixture implements AutoCloseable {
         nodes.forEach(node -> node.redis.close());
     }
 
-    private static Node startNode() {
+    private static Node startNode(String... arguments) {
         for (int attempt = 1; ; attempt++) {
             int busPort = RedisProcess.freePort();
+            List<String> all = new ArrayList<>(List.of(
+                    "--cluster-enabled", "yes",
+                    "--cluster-port", String.valueOf(busPort),
+                    "--cluster-node-timeout", "1000",
+                    "--cluster-replica-validity-factor", "0",
+                    "--repl-diskless-sync-delay", "0"));
+            all.addAll(List.of(arguments));
             try {
-                OwnRedis redis = OwnRedis.start(
-                        "--cluster-enabled", "yes",
-                        "--cluster-port", String.valueOf(busPort),
-                        "--cluster-node-timeout", "1000",
-                        "--cluster-replica-validity-factor", "0",
-                        "--repl-diskless-sync-delay", "0");
-                return new Node(redis, busPort);
+                return new Node(OwnRedis.start(all.toArray(String[]::new)), busPort);
             } catch (EmbeddedRedisException e) {
                 // The bus port may have been taken meanwhile; unlike the other one, the launcher does not choose it.
                 if (attempt == 5 || e.reason() != EmbeddedRedisException.Reason.PORT_TAKEN) {
