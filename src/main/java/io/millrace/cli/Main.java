@@ -74,8 +74,8 @@ public final class Main implements Runnable {
             names = "--redis",
             paramLabel = "URL",
             scope = ScopeType.INHERIT,
-            description = "Redis to use: redis://, rediss://, redis-sentinel:// or redis-cluster://."
-                    + " rediss:// is TLS; ?cacert=FILE names a CA that Java does not know, ?cert=FILE&key=FILE who we are."
+            description = "Redis to use: redis://, redis-sentinel:// or redis-cluster://."
+                    + " rediss://, rediss-sentinel://, rediss-cluster:// are TLS; ?cacert=FILE names a CA that Java does not know, ?cert=FILE&key=FILE who we are."
                     + " Default: what MILLRACE_REDIS says, else an embedded server for this command alone."
                     + " A password belongs in MILLRACE_REDIS, the command line is visible to others.")
     private @Nullable String redis;

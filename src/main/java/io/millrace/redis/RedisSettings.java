@@ -17,9 +17,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Where Redis is and how to talk to it. Immutable; {@link #mutate()} makes a changed copy.
  *
- * <p>Addresses: {@code redis://}, {@code rediss://} (TLS, the peer is verified), {@code redis-sentinel://h1:26379,h2:26379/0#master},
- * {@code redis-cluster://h1:6379,h2:6379} (and {@code rediss-cluster://}), each with {@code user:password@} in front of the first host,
- * a database as path and {@code ?namespace=ns}. With TLS also {@code ?cacert=FILE}, {@code ?cert=FILE&key=FILE}; see
+ * <p>Addresses: {@code redis://}, {@code redis-sentinel://h1:26379,h2:26379/0#master}, {@code redis-cluster://h1:6379,h2:6379}, and
+ * with TLS (the peer is verified) {@code rediss://}, {@code rediss-sentinel://}, {@code rediss-cluster://}; each with
+ * {@code user:password@} in front of the first host, a database as path and {@code ?namespace=ns}. With TLS also
+ * {@code ?cacert=FILE}, {@code ?cert=FILE&key=FILE}; see
  * {@link Builder#caCertificate} and {@link Builder#clientCertificate}. Neither {@link #toString()} nor any message shows the password.
  */
 public final class RedisSettings {

@@ -8,8 +8,11 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.millrace.MillraceException;
 import io.millrace.RedisRefusedException;
+import io.millrace.cli.Main;
 import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Eventually;
+import io.millrace.testing.JvmChild;
+import io.millrace.testing.RedisSentinelFixture;
 import io.millrace.testing.TlsKeys;
 import io.millrace.testing.TlsRedis;
 import java.io.IOException;
@@ -113,16 +116,16 @@ class TlsIT {
                 .caCertificate(keys.ca())
                 .build();
         try (QueueRig rig = QueueRig.on(settings, QueueSettings.defaults())) {
-            everythingWorks(rig);
+            everythingWorks(rig, "1");
             redis.restart(); // keeps nothing
             Mono.defer(() -> rig.mill.queues().register("q", ".*"))
                     .retryWhen(Retry.fixedDelay(100, Duration.ofMillis(20)))
                     .block(SOON);
-            everythingWorks(rig);
+            everythingWorks(rig, "1");
         }
     }
 
-    private static void everythingWorks(QueueRig rig) {
+    private static void everythingWorks(QueueRig rig, String id) {
         Queue<String> got = new ConcurrentLinkedQueue<>();
         Queue<String> heard = new ConcurrentLinkedQueue<>();
         LeaseOptions rarely = LONG.mutate().pollInterval(Duration.ofMinutes(1)).build();
@@ -136,8 +139,8 @@ class TlsIT {
             rig.deliver("a", "warm" + System.nanoTime());
             return !heard.isEmpty();
         });
-        rig.mill.deliver(event("a", "1").withData("x".repeat(100_000))).block(SOON);
-        Eventually.await("both", SOON, () -> got.contains("1") && heard.contains("1"));
+        rig.mill.deliver(event("a", id).withData("x".repeat(100_000))).block(SOON);
+        Eventually.await("both", SOON, () -> got.contains(id) && heard.contains(id));
         consumer.dispose();
         listener.dispose();
         Object read = rig.mill
@@ -215,13 +218,38 @@ class TlsIT {
     }
 
     @Test
+    @Tag("F5")
+    @DisplayName("F5 sentinels through TLS: them, the master they name, and the one they promote; commands too")
+    void sentinel() throws Exception {
+        try (RedisSentinelFixture sentinel = RedisSentinelFixture.startTls(keys, "server")) {
+            String address = sentinel.uri().replace("#", "?cacert=" + keys.ca() + "#");
+            try (QueueRig rig = QueueRig.on(RedisSettings.of(address), QueueSettings.defaults())) {
+                everythingWorks(rig, "before");
+                try (JvmChild command = JvmChild.of(Main.class)
+                        .args("--redis", address, "queue", "list")
+                        .start()) {
+                    assertThat(command.exitCode(Duration.ofSeconds(30)))
+                            .as("%s", command.lines())
+                            .isZero();
+                }
+                sentinel.firstMaster().kill9();
+                Eventually.await("the promotion", Duration.ofSeconds(20), sentinel::isPromoted);
+                Mono.defer(() -> rig.mill.deliver(event("a", "between")))
+                        .retryWhen(Retry.fixedDelay(100, Duration.ofMillis(20)))
+                        .block(SOON);
+                everythingWorks(rig, "after");
+            }
+        }
+    }
+
+    @Test
     @DisplayName("a cluster through TLS: seeds, nodes it names itself, wake-ups")
     void cluster() {
         try (TlsRedis node = TlsRedis.startCluster(keys, "server", folder, "--tls-auth-clients", "no");
                 QueueRig rig = QueueRig.on(
                         RedisSettings.of("rediss-cluster://" + node.address() + "?cacert=" + keys.ca()),
                         QueueSettings.defaults())) {
-            everythingWorks(rig);
+            everythingWorks(rig, "1");
         }
     }
 }

@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A master, a replica and three sentinels, as processes. A master is given up after 1 s of silence. Starting takes one
- * to two seconds, most of it sentinels getting to know each other.
+ * to two seconds, most of it sentinels getting to know each other. With TLS they talk to each other that way too, and name their TLS
+ * ports; plain ones are there for this class alone.
  */
 public final class RedisSentinelFixture implements AutoCloseable {
 
@@ -27,9 +28,27 @@ public final class RedisSentinelFixture implements AutoCloseable {
 
     private final List<OwnRedis> servers = new ArrayList<>();
     private final List<RedisProcess> sentinels = new ArrayList<>();
+    private final @Nullable Tls tls;
+    private final List<Integer> sentinelPorts = new ArrayList<>(); // those clients use
+    private int masterPort; // that of the first master which others use
     private @Nullable Path folder;
 
-    private RedisSentinelFixture() {}
+    /** @param certificate the name of the one all of them show */
+    private record Tls(TlsKeys keys, String certificate) {
+
+        List<String> settings() {
+            return List.of(
+                    "tls-replication", "yes",
+                    "tls-auth-clients", "no",
+                    "tls-ca-cert-file", keys.ca().toString(),
+                    "tls-cert-file", keys.certificate(certificate).toString(),
+                    "tls-key-file", keys.key(certificate).toString());
+        }
+    }
+
+    private RedisSentinelFixture(@Nullable Tls tls) {
+        this.tls = tls;
+    }
 
     /**
      * Starts all five; returns when the replica follows and the sentinels could fail over.
@@ -37,7 +56,15 @@ public final class RedisSentinelFixture implements AutoCloseable {
      * @param arguments settings of both servers, such as {@code "--min-replicas-to-write", "1"}
      */
     public static RedisSentinelFixture start(String... arguments) {
-        RedisSentinelFixture fixture = new RedisSentinelFixture();
+        return start(new RedisSentinelFixture(null), arguments);
+    }
+
+    /** As {@link #start}, with TLS; {@code certificate} is the name of the one all of them show. */
+    public static RedisSentinelFixture startTls(TlsKeys keys, String certificate) {
+        return start(new RedisSentinelFixture(new Tls(keys, certificate)));
+    }
+
+    private static RedisSentinelFixture start(RedisSentinelFixture fixture, String... arguments) {
         boolean ready = false;
         try {
             fixture.startServers(List.of(arguments));
@@ -56,12 +83,13 @@ public final class RedisSentinelFixture implements AutoCloseable {
 
     /**
      *  All sentinels as seeds, in Lettuce's form: {@code
-     * redis-sentinel://127.0.0.1:p1,127.0.0.1:p2,127.0.0.1:p3/0#millrace}.
+     * redis-sentinel://127.0.0.1:p1,127.0.0.1:p2,127.0.0.1:p3/0#millrace}; with TLS {@code rediss-sentinel://…}.
      */
     public String uri() {
-        return sentinels.stream()
-                .map(sentinel -> "127.0.0.1:" + sentinel.port())
-                .collect(Collectors.joining(",", "redis-sentinel://", "/0#" + MASTER_ID));
+        return sentinelPorts.stream()
+                .map(port -> "127.0.0.1:" + port)
+                .collect(Collectors.joining(
+                        ",", (tls == null ? "redis" : "rediss") + "-sentinel://", "/0#" + MASTER_ID));
     }
 
     /** The server that started as master. */
@@ -108,16 +136,33 @@ public final class RedisSentinelFixture implements AutoCloseable {
     }
 
     private void startServers(List<String> arguments) {
-        List<String> common = new ArrayList<>(List.of("--repl-diskless-sync-delay", "0"));
-        common.addAll(arguments);
-        servers.add(OwnRedis.start(common.toArray(String[]::new)));
-        common.addAll(
-                List.of("--replicaof", "127.0.0.1", String.valueOf(firstMaster().port())));
-        servers.add(OwnRedis.start(common.toArray(String[]::new)));
+        masterPort = startServer(arguments);
+        startServer(arguments);
+        RedisAdmin.ask(firstReplica().uri(), redis -> redis.replicaof("127.0.0.1", masterPort));
         Eventually.await(
                 "replica online",
                 READY,
                 () -> RedisAdmin.replicasOnline(firstMaster().uri()) == 1);
+    }
+
+    /** Answers the port that the others use. */
+    private int startServer(List<String> arguments) {
+        List<String> all = new ArrayList<>(List.of("--repl-diskless-sync-delay", "0"));
+        all.addAll(arguments);
+        if (tls != null) {
+            List<String> settings = tls.settings();
+            for (int i = 0; i < settings.size(); i += 2) {
+                all.addAll(List.of("--" + settings.get(i), settings.get(i + 1)));
+            }
+        }
+        OwnRedis server = OwnRedis.start(all.toArray(String[]::new));
+        servers.add(server);
+        if (tls == null) {
+            return server.port();
+        }
+        int tlsPort = RedisProcess.freePort();
+        RedisAdmin.ask(server.uri(), redis -> redis.configSet("tls-port", String.valueOf(tlsPort)));
+        return tlsPort;
     }
 
     private void startSentinels() throws IOException {
@@ -126,8 +171,18 @@ public final class RedisSentinelFixture implements AutoCloseable {
         for (int i = 0; i < SENTINELS; i++) {
             int port = RedisProcess.freePort();
             Path own = Files.createDirectory(home.resolve("sentinel-" + i));
+            StringBuilder secure = new StringBuilder();
+            sentinelPorts.add(tls == null ? port : RedisProcess.freePort());
+            if (tls != null) {
+                secure.append("tls-port ").append(sentinelPorts.get(i)).append('\n');
+                List<String> settings = tls.settings();
+                for (int k = 0; k < settings.size(); k += 2) {
+                    secure.append("%s \"%s\"%n".formatted(settings.get(k), settings.get(k + 1)));
+                }
+            }
             // A file, and not arguments, because sentinels write what they learn into it.
-            Path config = Files.writeString(own.resolve("sentinel.conf"), """
+            Path config = Files.writeString(
+                    own.resolve("sentinel.conf"), """
                 port %1$d
                 bind 127.0.0.1
                 protected-mode yes
@@ -136,8 +191,7 @@ public final class RedisSentinelFixture implements AutoCloseable {
                 sentinel down-after-milliseconds %3$s 1000
                 sentinel failover-timeout %3$s 5000
                 sentinel parallel-syncs %3$s 1
-                """.formatted(
-                            port, own, MASTER_ID, firstMaster().port()));
+                %5$s""".formatted(port, own, MASTER_ID, masterPort, secure));
             sentinels.add(
                     RedisProcess.start(List.of(config.toString(), "--sentinel"), own, port, Duration.ofSeconds(10)));
         }
