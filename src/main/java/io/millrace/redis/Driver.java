@@ -23,6 +23,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
@@ -36,6 +38,11 @@ final class Driver {
 
     /** Many commands hear at once that their master is none any more, or nothing: the first one's word is enough. */
     private static final Duration PAUSE = Duration.ofSeconds(1);
+
+    /** How long a step of closing is waited for. */
+    private static final Duration CLOSE_PATIENCE = Duration.ofSeconds(3);
+
+    private static final Logger log = LoggerFactory.getLogger(Driver.class);
 
     private final AbstractRedisClient client;
     private final @Nullable RedisURI address; // of a client of our own that is not a cluster's
@@ -142,14 +149,32 @@ final class Driver {
         return now - last > PAUSE.toNanos() && lastDone.compareAndSet(last, now);
     }
 
+    /** Ends within a few seconds, whatever happens to connections that are being made just then. */
     Mono<Void> close() {
         if (resources == null) {
             return Mono.empty();
         }
-        return stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS))
-                .publishOn(Schedulers.boundedElastic()) // ending event loops takes a lock
-                .then(Mono.create(
-                        sink -> resources.shutdown(0, 2, TimeUnit.SECONDS).addListener(done -> sink.success())));
+        return inTime("closing connections", stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS)))
+                .publishOn(Schedulers.boundedElastic()) // ending threads takes a lock
+                .then(inTime("ending threads", Mono.create(sink -> {
+                    endThreads();
+                    resources.eventExecutorGroup().terminationFuture().addListener(done -> sink.success());
+                })));
+    }
+
+    /** The driver adds up what has ended without a lock: what it answers may never come. Event loops have ended with the client. */
+    @SuppressWarnings("FutureReturnValueIgnored")
+    private void endThreads() {
+        if (resources != null) {
+            resources.shutdown(0, 2, TimeUnit.SECONDS);
+        }
+    }
+
+    private static Mono<Void> inTime(String what, Mono<Void> step) {
+        return step.timeout(CLOSE_PATIENCE).onErrorResume(late -> {
+            log.warn("{} did not end in good order: {}", what, late.toString());
+            return Mono.empty();
+        });
     }
 
     /**

@@ -15,9 +15,9 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * A Redis Cluster of processes: three masters, with a replica each if asked for, ready to be used and to be harmed. The
- * node timeout is 1 s, so a dead master is replaced in a few seconds. Takes about two seconds to start: one per test
- * class, not per test.
+ * A Redis Cluster of processes: three masters, with a replica each if asked for, ready to be used and to be harmed. With replicas the
+ * node timeout is 1 s, so a dead master is replaced in a few seconds; without them it is 15 s, for a node that gets no cpu for half of it
+ * is cut off and misses what is published. Takes about two seconds to start: one per test class, not per test.
  */
 public final class RedisClusterFixture implements AutoCloseable {
 
@@ -46,7 +46,7 @@ public final class RedisClusterFixture implements AutoCloseable {
         boolean ready = false;
         try {
             for (int i = 0; i < MASTERS * (1 + replicasPerMaster); i++) {
-                cluster.nodes.add(startNode(arguments));
+                cluster.nodes.add(startNode(replicasPerMaster == 0 ? 15_000 : 1_000, arguments));
             }
             cluster.meet();
             cluster.assignSlots();
@@ -123,13 +123,13 @@ public final class RedisClusterFixture implements AutoCloseable {
         nodes.forEach(node -> node.redis.close());
     }
 
-    private static Node startNode(String... arguments) {
+    private static Node startNode(int timeoutMs, String... arguments) {
         for (int attempt = 1; ; attempt++) {
             int busPort = RedisProcess.freePort();
             List<String> all = new ArrayList<>(List.of(
                     "--cluster-enabled", "yes",
                     "--cluster-port", String.valueOf(busPort),
-                    "--cluster-node-timeout", "1000",
+                    "--cluster-node-timeout", String.valueOf(timeoutMs),
                     "--cluster-replica-validity-factor", "0",
                     "--repl-diskless-sync-delay", "0"));
             all.addAll(List.of(arguments));
