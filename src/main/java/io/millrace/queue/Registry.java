@@ -165,7 +165,7 @@ final class Registry {
                 .then();
     }
 
-    /** Completes when nobody routes by what was registered before any more. */
+    /** Completes when nobody who can read the registry routes by what was registered before any more. */
     Mono<Void> settled() {
         return redis.isCluster()
                 ? Mono.delay(CLUSTER_LAG.plus(SETTLING), redis.worker()).then()
