@@ -157,11 +157,13 @@ class AdmissionIT {
                     event.environment()));
         }
         words.addAll(List.of("1000", "newest", "0"));
+        byte[] unit = rig.key("").getBytes(StandardCharsets.UTF_8);
+        byte[] guard = rig.key("-").getBytes(StandardCharsets.UTF_8);
         Reply reply = rig.mill
                 .redis()
                 .run(
                         QueueScripts.ADMIT,
-                        List.of(rig.key("").getBytes(StandardCharsets.UTF_8)),
+                        List.of(unit, guard), // as in a cluster, where no version is checked
                         Insight.args(words.toArray()))
                 .block(SOON);
         List<String> said = IntStream.range(0, 10)
