@@ -73,6 +73,7 @@ final class Session {
     private @Nullable StreamBatch ahead; // was read, but another shard's was handed out for what was asked
 
     private final Tail tail = new Tail();
+    private final Passed passed = new Passed();
     private volatile boolean look = true;
     private volatile EntryId handedOver = EntryId.ZERO;
     private volatile EntryId committed = EntryId.ZERO;
@@ -277,6 +278,7 @@ final class Session {
             return Mono.empty();
         }
         StreamBatch batch = new StreamBatch(keys.stream(), keys.shard(), entries, false, lease.fence());
+        passed.read(position, entries);
         position = batch.lastId();
         tail.read(entries);
         lane.overtakenBy(entries);
@@ -324,7 +326,9 @@ final class Session {
                         position = standing.offset();
                     }
                     paused = standing.paused();
+                    passed.isMissing(standing);
                     return gap(standing)
+                            .then(Mono.defer(this::tellMissed))
                             .then(Mono.defer(() -> lane.look(position)))
                             .then(Mono.fromRunnable(() -> {
                                 tail.at(standing);
@@ -343,6 +347,7 @@ final class Session {
         if (reset) {
             // What is committed counts; ids that were given before go on from there.
             position = standing.offset();
+            passed.clear();
             return tell(new Gap(keys.stream(), consumer, position, max(before, standing.last()), Gap.Reason.RESET));
         }
         if (standing.trimmed().isAfter(position)) {
@@ -350,6 +355,15 @@ final class Session {
                     .then(Mono.fromRunnable(() -> position = standing.trimmed()));
         }
         return Mono.empty();
+    }
+
+    private Mono<Void> tellMissed() {
+        Passed.Missed next = passed.next();
+        return next == null
+                ? Mono.empty()
+                : tell(new Gap(keys.stream(), consumer, next.after(), next.upTo(), Gap.Reason.TRIMMED))
+                        .then(Mono.fromRunnable(passed::told))
+                        .then(Mono.defer(this::tellMissed));
     }
 
     private Mono<Void> tell(Gap gap) {
@@ -360,7 +374,8 @@ final class Session {
 
     /** After a commit: whether something needs a closer look. */
     private void compare(Standing standing) {
-        if (standing.paused()
+        if (passed.isMissing(standing)
+                || standing.paused()
                 || tail.wentBack(standing)
                 || standing.last().compareTo(standing.offset()) < 0
                 || standing.trimmed().isAfter(standing.offset())) {

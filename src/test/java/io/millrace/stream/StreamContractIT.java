@@ -368,7 +368,7 @@ class StreamContractIT {
                     .flatMap(
                             n -> Mono.defer(() ->
                                             other.producer.queue(Change.of(n).withProducerId("p" + n)))
-                                    .retryWhen(Retry.fixedDelay(200, Duration.ofMillis(20)))
+                                    .retryWhen(Retry.fixedDelay(2_000, Duration.ofMillis(20)))
                                     .doOnNext(id -> given.put(n, id)),
                             64)
                     .blockLast(Duration.ofSeconds(60));

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Queue;
 import java.util.Random;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -19,6 +20,8 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.reactivestreams.Subscription;
+import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -106,6 +109,44 @@ class StreamPeerFaultsIT {
         Eventually.await("the rest", SOON, () -> rig.state("c").lag() == 0);
         assertThat(seen.records()).containsExactly(0, 1, 2, 3, 8, 9);
         assertThat(gaps).singleElement().isEqualTo(new Gap("s", "c", ids.get(3), ids.get(7), Gap.Reason.TRIMMED));
+    }
+
+    @Test
+    @Tag("P16")
+    @DisplayName("P16 entries are removed before a reader that is already behind them when it hears of it: it is told")
+    void trimmedBetweenTwoReads() {
+        List<EntryId> ids = rig.queue(10);
+        Queue<Gap> gaps = new ConcurrentLinkedQueue<>();
+        List<StreamDelivery> got = new CopyOnWriteArrayList<>();
+        BaseSubscriber<StreamDelivery> reader = new BaseSubscriber<>() {
+            @Override
+            protected void hookOnSubscribe(Subscription subscription) {
+                request(1);
+            }
+
+            @Override
+            protected void hookOnNext(StreamDelivery delivery) {
+                got.add(delivery);
+            }
+        };
+        rig.consumer("c")
+                .batchSize(4)
+                .onGap(gap -> Mono.fromRunnable(() -> gaps.add(gap)))
+                .batches()
+                .subscribe(reader);
+        Eventually.await("a batch", SOON, () -> got.size() == 1);
+        assertThat(rig.mill.streams().trimmer("s").before(ids.get(8)).block(SOON))
+                .isEqualTo(8);
+        reader.request(1);
+        Eventually.await("what is left", SOON, () -> got.size() == 2);
+        reader.request(1);
+        got.get(0).commit().block(SOON);
+        got.get(1).commit().block(SOON);
+        Eventually.await("the gap", SOON, () -> !gaps.isEmpty());
+        rig.queue("more");
+        Eventually.await("more", SOON, () -> got.size() == 3);
+        reader.cancel();
+        assertThat(gaps).containsExactly(new Gap("s", "c", ids.get(3), ids.get(7), Gap.Reason.TRIMMED));
     }
 
     @Test
