@@ -243,17 +243,17 @@ class ShardsIT {
         rig.queue(40);
         Sinks.Empty<Void> goOn = Sinks.empty();
         List<StreamBatch> committed = Collections.synchronizedList(new ArrayList<>());
-        AtomicBoolean holds = new AtomicBoolean();
+        AtomicInteger out = new AtomicInteger();
         rig.run(rig.consumer("c")
                 .batches()
                 .flatMap(
-                        one -> Mono.fromRunnable(() -> holds.set(true))
+                        one -> Mono.fromRunnable(out::incrementAndGet)
                                 .then(goOn.asMono())
                                 .then(one.commit())
                                 .then(Mono.fromRunnable(() -> committed.add(one.batch()))),
                         SHARDS)
                 .then());
-        Eventually.await("batches are out", SOON, holds::get);
+        Eventually.await("a batch of each shard is out", SOON, () -> out.get() == SHARDS);
         Seen second = other.collect(other.consumer("c"));
         Eventually.await("another member", SOON, () -> owned("c").equals(Map.of(4, 1, 0, 1)));
         Mono.delay(Duration.ofMillis(300))

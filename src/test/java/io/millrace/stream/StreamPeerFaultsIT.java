@@ -108,6 +108,7 @@ class StreamPeerFaultsIT {
         goOn.tryEmitEmpty();
         Eventually.await("the rest", SOON, () -> rig.state("c").lag() == 0);
         assertThat(seen.records()).containsExactly(0, 1, 2, 3, 8, 9);
+        Eventually.await("the gap", SOON, () -> !gaps.isEmpty());
         assertThat(gaps).singleElement().isEqualTo(new Gap("s", "c", ids.get(3), ids.get(7), Gap.Reason.TRIMMED));
     }
 
