@@ -209,6 +209,7 @@ public final class RedisErrors {
     private static boolean isMute(Throwable root) {
         return root instanceof RedisConnectionException
                 || root instanceof RedisCommandTimeoutException
+                || root instanceof IllegalStateException // it closed before the driver looked for its handlers
                 || (root instanceof IOException && !(root instanceof ConnectException));
     }
 

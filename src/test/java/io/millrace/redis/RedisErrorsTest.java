@@ -117,6 +117,17 @@ class RedisErrorsTest {
     }
 
     @Test
+    @DisplayName("a connection that is closed as soon as it is made may be one with TLS, or without: both are named")
+    void closedAtOnce() {
+        RedisConnectionException closed = new RedisConnectionException(
+                "Unable to connect", new IllegalStateException("RedisHandshakeHandler not registered"));
+        assertThat(RedisErrors.translate(closed))
+                .isInstanceOf(RedisUnavailableException.class)
+                .hasMessageContaining("rediss://")
+                .hasMessageContaining("redis://");
+    }
+
+    @Test
     @DisplayName("errors that are not Redis' pass unchanged")
     void others() {
         IllegalStateException bug = new IllegalStateException("a bug");
