@@ -141,7 +141,7 @@ class MasterLossIT {
     }
 
     @ParameterizedTest(name = "F6 P15 {0}: others are not held up, and it goes on by itself soon after the promotion")
-    @CsvSource({"killed, 2000", "hung, 5000"})
+    @CsvSource({"killed, 2000", "hung, 8000"})
     @DisplayName("F6 P15 the master of the registrations and of a queue is lost")
     void masterLost(String how, long resumedMs) {
         try (RedisClusterFixture cluster = RedisClusterFixture.start(1, "--cluster-require-full-coverage", "no")) {
