@@ -163,8 +163,11 @@ public final class ServerDoctor {
         return ok("version", version.toString(), "New enough, and without the holes known to us.");
     }
 
-    private static Finding role(Map<String, String> info) {
+    private Finding role(Map<String, String> info) {
         String role = info.getOrDefault("role", "unknown");
+        if (redis.isCluster()) { // whichever of its nodes happens to answer
+            return ok("role", "cluster", "Writes go to the master of each slot.");
+        }
         return role.equals("slave")
                 ? new Finding(
                         "role",

@@ -34,6 +34,9 @@ class TopologiesIT {
             commands(address);
             Result doctor = millrace(address, "", "doctor");
             assertThat(doctor.code()).as(doctor.err()).isBetween(0, 1);
+            assertThat(doctor.out() + doctor.err())
+                    .as("also when a replica answers")
+                    .containsPattern("role\\W+cluster");
             serve(address);
         }
     }
