@@ -22,7 +22,7 @@ import reactor.core.publisher.Mono;
 final class Deliverer {
 
     static final int MAX_BATCH = 128;
-    static final int MAX_IN_FLIGHT = 4;
+    static final int MAX_IN_FLIGHT = 8;
 
     /** How many events one round trip carries that the caller himself put together. */
     static final int MAX_EXPLICIT_BATCH = 100;
