@@ -52,6 +52,6 @@ for i = 5 + width, #ARGV, width do
   end
 end
 if window > 0 then call('PEXPIRE', unit .. 'ids', 2 * window) end
--- a repeat comes at most three calls late
+-- three calls are out at the most: whichever is repeated is among the last four
 call('SET', mine, cmsgpack.pack({ARGV[2], reply, calls[1], calls[2], calls[3], calls[4], calls[5], calls[6]}), 'PX', 120000)
 return reply

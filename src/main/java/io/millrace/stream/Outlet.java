@@ -27,7 +27,7 @@ final class Outlet {
     /** So long changes are handed over together at the most. */
     static final int PIECE = 250;
 
-    /** How many calls of entries are out at the most; {@code produce.lua} knows the answers of one more. */
+    /** How many calls of entries, from the first that has not ended on, are out at the most; {@code produce.lua} knows one more. */
     private static final int OUT = 3;
 
     private static final byte[] NONE = new byte[0];
@@ -54,7 +54,9 @@ final class Outlet {
     private final GroupCommit<List<Change>, List<EntryId>> entries;
     private final GroupCommit<List<Change>, Boolean> notes;
 
-    private volatile Call latest = new Call(0); // calls begin one after the other
+    // Touched by calls as they begin, which they do one after the other.
+    private Call latest = new Call(0);
+    private final Call[] recent = new Call[OUT]; // by number, modulo its length
     private volatile long confirmed = System.nanoTime();
 
     private enum Produced {
@@ -104,7 +106,9 @@ final class Outlet {
         List<byte[]> args = new ArrayList<>();
         Call before = latest;
         Call call = new Call(before.number + 1);
+        Call forerunner = recent[(int) (call.number % OUT)];
         latest = call;
+        recent[(int) (call.number % OUT)] = call;
         args.add(producer);
         args.add(StreamKeys.bytes(call.number));
         args.add(StreamKeys.bytes(before.ended ? 0 : before.number));
@@ -123,7 +127,12 @@ final class Outlet {
         if (ids && maintenanceIsDue()) {
             args.set(WINDOW, StreamKeys.bytes(idWindowMs));
         }
-        return append(before, args).map(reply -> ids(pieces, reply)).doFinally(end -> call.ended());
+        // A call that is being repeated must find its answer: no call goes so far ahead of it that it would be
+        // forgotten.
+        Mono<Reply> reply = forerunner == null || forerunner.ended
+                ? append(before, args)
+                : forerunner.end.asMono().then(append(before, args));
+        return reply.map(answer -> ids(pieces, answer)).doFinally(end -> call.ended());
     }
 
     private Mono<Reply> append(Call before, List<byte[]> args) {

@@ -3,7 +3,9 @@ package io.millrace.stream;
 import static io.millrace.stream.StreamRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.millrace.redis.LuaScript;
 import io.millrace.redis.Reply;
+import io.millrace.testing.Eventually;
 import io.millrace.testing.OwnRedis;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -18,6 +20,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 import reactor.core.scheduler.Schedulers;
 import reactor.util.retry.Retry;
 
@@ -81,6 +84,36 @@ class CallsUnderWayIT {
         assertThat(produce(9, 8, "{\"id\":9}").text(0)).isEqualTo("EARLY");
         assertThat(produce(9, 0, "{\"id\":9}").text(0)).isEqualTo("OK");
         assertThat(records()).containsExactly(1, 2, 3, 4, 5, 9);
+    }
+
+    @Test
+    @Tag("L3")
+    @DisplayName(
+            "L3 a call that ran, whose answer was lost and whose repeat comes late, is there once: the others wait for it")
+    void lateRepeat() {
+        Sinks.Empty<Void> later = Sinks.empty();
+        AtomicInteger runs = new AtomicInteger();
+        Outlet.Runner runner = new Outlet.Runner() {
+            @Override
+            public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
+                Mono<T> call = rig.mill.redis().run(script, keys, args);
+                return runs.getAndIncrement() == 0 ? call.then(later.asMono()).then(call) : call;
+            }
+        };
+        Outlet outlet =
+                new Outlet(StreamKeys.of(rig.mill.redis().keys(), "s", 0), Mono.empty(), runner, Duration.ofMinutes(1));
+        List<EntryId> given = new ArrayList<>();
+        rig.run(Flux.range(0, 20)
+                .flatMapSequential(k -> outlet.queue(IntStream.range(250 * k, 250 * (k + 1))
+                        .mapToObj(Change::of)
+                        .toList()))
+                .doOnNext(given::addAll)
+                .then());
+        Eventually.await("calls behind the first", SOON, () -> records().size() > 250);
+        later.tryEmitEmpty();
+        Eventually.await("all", SOON, () -> given.size() == 5_000);
+        assertThat(records()).isEqualTo(IntStream.range(0, 5_000).boxed().toList());
+        assertThat(rig.ids()).isEqualTo(given.stream().map(EntryId::toString).toList());
     }
 
     @Test
