@@ -10,11 +10,14 @@ import org.springframework.context.SmartLifecycle;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.util.retry.Retry;
 
 /** Runs a delayer and a trimmer for every stream an entity is declared for, as long as the application runs. */
 final class StreamUpkeep implements SmartLifecycle {
 
     private static final Logger log = LoggerFactory.getLogger(StreamUpkeep.class);
+
+    private static final Duration PAUSE = Duration.ofSeconds(5);
 
     private final Streams streams;
     private final Set<String> names;
@@ -32,10 +35,16 @@ final class StreamUpkeep implements SmartLifecycle {
         running = Flux.fromIterable(names)
                 .flatMap(
                         name -> Mono.when(
-                                streams.delayer(name, repairAfter).run(),
-                                streams.trimmer(name).run()),
+                                kept(name, streams.delayer(name, repairAfter).run()),
+                                kept(name, streams.trimmer(name).run())),
                         Math.max(1, names.size()))
                 .subscribe(none -> {}, error -> log.error("streams {} are no longer looked after", names, error));
+    }
+
+    /** What fails for one stream is told and tried again; it does not end the others. */
+    private static Mono<Void> kept(String name, Mono<Void> work) {
+        return work.doOnError(error -> log.error("stream \"{}\" is not looked after for now", name, error))
+                .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, PAUSE));
     }
 
     @Override
