@@ -77,6 +77,7 @@ final class Handling {
     private final Function<? super StreamBatch, ? extends Publisher<?>> handler;
     private final Line live;
     private final Line lane;
+    private Mono<Void> before = Mono.empty(); // all batches so far are through; touched by one batch after the other
 
     /** @param deadline when handlers are cut off */
     Handling(
@@ -107,7 +108,10 @@ final class Handling {
                 .concatWith(Flux.just(live, lane).concatMap(this::commit)); // of parts that ended at the deadline
     }
 
-    /** One part for each handler: entries of one key stay together and in order. Tells of each that is done. */
+    /**
+     * One part for each handler: entries of one key stay together and in order. Tells of each that is done. Ends not before the
+     * batches before have ended: else a part that is stuck would not keep what its handler has no part of from being read.
+     */
     private Flux<Line> parts(StreamBatch batch) {
         return Flux.defer(() -> {
             Line line = batch.backfill() ? lane : live;
@@ -123,8 +127,13 @@ final class Handling {
                     turns.add(line.turn(i, others, work(batch.with(parts.get(i)), progress, 1, true)));
                 }
             }
+            Mono<Void> earlier = before;
+            Sinks.Empty<Void> through = Sinks.empty();
+            before = through.asMono();
             return Flux.fromIterable(turns)
-                    .flatMap(turn -> turn.takeUntilOther(deadline).thenReturn(line), turns.size(), 1);
+                    .flatMap(turn -> turn.takeUntilOther(deadline).thenReturn(line), turns.size(), 1)
+                    .concatWith(earlier.cast(Line.class))
+                    .doOnComplete(through::tryEmitEmpty);
         });
     }
 

@@ -20,12 +20,16 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -141,18 +145,27 @@ class StreamContractIT {
         byKey.values().forEach(order -> assertThat(order).isSorted());
     }
 
-    @Test
+    private static List<Named<Function<StreamEntry, Object>>> keysOfTheStuck() {
+        return List.of(
+                Named.of("a key an entry, so that others wait behind it", StreamEntry::id),
+                Named.of(
+                        "a handler of its own, which others never need",
+                        entry -> entry.get("id").equals(7)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("keysOfTheStuck")
     @Tag("T2")
     @DisplayName(
             "T2 one entry is stuck: what is behind it is not committed, and no more is read than the batch behind its own")
-    void stuck() {
+    void stuck(Function<StreamEntry, Object> key) {
         List<EntryId> ids = rig.queue(100);
         Sinks.Empty<Void> goOn = Sinks.empty();
         Seen seen = new Seen();
         rig.run(rig.consumer("c")
                 .batchSize(20)
                 .concurrency(20)
-                .keyedBy(StreamEntry::id)
+                .keyedBy(key)
                 .consume(batch -> batch.entries().stream()
                                 .anyMatch(entry -> entry.get("id").equals(7))
                         ? goOn.asMono().then(seen.add(batch))
