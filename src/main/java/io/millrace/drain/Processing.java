@@ -56,6 +56,9 @@ final class Processing {
         }
     }
 
+    /** What one call brought. */
+    private record Taken(List<Leased> batches) {}
+
     private record Settle(Leased batch, String what) {}
 
     private final DrainUnit unit;
@@ -87,10 +90,12 @@ final class Processing {
                         () -> redis.pubSub().attach(unit.channel("wake"), false, this::signalled),
                         attachment -> Mono.defer(this::round)
                                 .repeat()
-                                .flatMapIterable(batches -> batches, 1)
-                                .doOnDiscard(Leased.class, this::giveBack)
+                                .flatMapIterable(Taken::batches, 1)
                                 .flatMap(this::process, settings.concurrency(), 1)
-                                .takeUntilOther(renewals())
+                                .doOnDiscard(
+                                        Taken.class, taken -> taken.batches().forEach(this::giveBack))
+                                .doOnDiscard(Leased.class, this::giveBack)
+                                .takeUntilOther(renewals()) // passes over batches that stay taken
                                 .takeUntilOther(redis.closed()),
                         PubSub.Attachment::close)
                 .then();
@@ -107,7 +112,7 @@ final class Processing {
         }
     }
 
-    private Mono<List<Leased>> round() {
+    private Mono<Taken> round() {
         starved = true;
         int wanted = Math.min(free.get(), MAX_TAKE);
         if (wanted == 0 || !pipeline.hasPurpose()) {
@@ -119,7 +124,7 @@ final class Processing {
             return wake.await(patience()).then(Mono.empty());
         }
         wake.clear(); // what comes from here on may be news to the answer
-        return Detached.run(take(wanted), batches -> batches.forEach(this::giveBack))
+        return Detached.run(take(wanted), taken -> taken.batches().forEach(this::giveBack))
                 .onErrorResume(this::trouble);
     }
 
@@ -127,7 +132,7 @@ final class Processing {
         return waitMs >= 0 && waitMs < POLL.toMillis() ? Duration.ofMillis(waitMs + 1) : POLL;
     }
 
-    private Mono<List<Leased>> take(int wanted) {
+    private Mono<Taken> take(int wanted) {
         return redis.run(
                         DrainScripts.TAKE,
                         unit.keys(),
@@ -145,11 +150,11 @@ final class Processing {
                         troubled = false;
                         log.info("drain \"{}\" goes on", unit.name());
                     }
-                    return batches;
+                    return new Taken(batches);
                 });
     }
 
-    private Mono<List<Leased>> trouble(Throwable error) {
+    private Mono<Taken> trouble(Throwable error) {
         if (!(error instanceof MillraceException failure) || !failure.retryable()) {
             return Mono.error(error);
         }

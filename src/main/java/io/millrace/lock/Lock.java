@@ -129,7 +129,7 @@ public final class Lock {
      */
     public <T> Flux<T> whileHeld(Publisher<?> giveUp, Function<Lease, ? extends Publisher<T>> work) {
         return Flux.usingWhen(
-                acquire().takeUntilOther(giveUp),
+                acquire().takeUntilOther(giveUp).doOnDiscard(Lease.class, Lock::giveBack),
                 lease -> whileKept(lease, work),
                 Lease::leave,
                 (lease, error) -> lease.leave(),

@@ -9,6 +9,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
@@ -43,6 +44,7 @@ final class Consuming {
     Mono<Void> run(Function<? super Message, ? extends Publisher<?>> handler) {
         return run(
                 ((Reading<Delivery>) reading).flux(Delivery.class),
+                Delivery::giveBack,
                 delivery -> handle(delivery, delivery.message(), () -> handler.apply(delivery.message())));
     }
 
@@ -50,12 +52,20 @@ final class Consuming {
     Mono<Void> runBatches(Function<? super List<Message>, ? extends Publisher<?>> handler) {
         return run(
                 ((Reading<DeliveryBatch>) reading).flux(DeliveryBatch.class),
+                DeliveryBatch::giveBack,
                 batch -> handle(batch.lease(), batch.messages().get(0), () -> handler.apply(batch.messages())));
     }
 
-    private <T> Mono<Void> run(Flux<T> handedOut, Function<T, Mono<Void>> handle) {
+    /** In flight to its handler. A type of its own, so that what a handler drops of its own deliveries is not given back for it. */
+    private record Handed<T>(T what) {}
+
+    @SuppressWarnings("unchecked")
+    private <T> Mono<Void> run(Flux<T> handedOut, Consumer<T> giveBack, Function<T, Mono<Void>> handle) {
         Mono<Void> work = handedOut
-                .flatMap(handle, options.concurrency(), 1)
+                .map(Handed::new)
+                .flatMap(handed -> handle.apply(handed.what()), options.concurrency(), 1)
+                .doOnDiscard(
+                        Handed.class, handed -> giveBack.accept((T) handed.what())) // cancelled on its way to a handler
                 .then(Mono.defer(reading::acknowledgeRest))
                 .takeUntilOther(ending());
         return options.extendLeases() ? work.takeUntilOther(renewals()) : work;

@@ -128,17 +128,16 @@ final class Reading<T> {
                             demand.add(n);
                             wake.call();
                         })
-                        .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
-                        .doOnDiscard(type, giveBack)
                         .takeUntilOther(alongside)
                         .takeUntilOther(redis.closed())
+                        // Behind everything that may drop an element in the moment of a cancel: it is told those before
+                        // it.
+                        .doOnDiscard(Pulled.class, pulled -> giveBack((Pulled<T>) pulled))
+                        .doOnDiscard(type, giveBack)
                         .doFinally(end -> {
                             ended = true;
-                            if (end
-                                    != SignalType
-                                            .ON_COMPLETE) { // else whoever consumes acknowledges the rest, and waits
-                                // for it
-                                flushAcknowledgements();
+                            if (end != SignalType.ON_COMPLETE) {
+                                flushAcknowledgements(); // else who consumes acknowledges the rest, and waits for it
                             }
                         }),
                 attachments -> attachments.forEach(PubSub.Attachment::close));
