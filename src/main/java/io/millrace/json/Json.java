@@ -6,9 +6,11 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -56,6 +58,65 @@ public final class Json {
             return value;
         } catch (JacksonException e) {
             throw malformed(e);
+        }
+    }
+
+    /**
+     * One field of a JSON object. The text is checked as {@link #read(byte[])} checks it, but the rest of it is not kept.
+     *
+     * @return {@code null} if the text is no object, has no such field, or the field is {@code null}
+     * @throws MalformedEventException if it is not exactly one JSON value, or out of bounds
+     */
+    public static @Nullable Object field(byte[] text, String name) {
+        try (JsonParser parser = MAPPER.createParser(text)) {
+            Object field = null;
+            if (parser.nextToken() == JsonToken.START_OBJECT) {
+                Names names = new Names();
+                for (String next = parser.nextName(); next != null; next = parser.nextName()) {
+                    if (!names.add(next)) {
+                        throw duplicate(next, parser);
+                    }
+                    if (next.equals(name)) {
+                        parser.nextToken();
+                        field = value(parser);
+                    } else if (parser.nextToken() != JsonToken.VALUE_STRING) {
+                        value(parser); // has bounds that the parser does not know
+                    }
+                }
+            } else {
+                value(parser);
+            }
+            end(parser);
+            return field;
+        } catch (JacksonException e) {
+            throw malformed(e);
+        }
+    }
+
+    /** Names of one object; most have few, for which a set would cost more than all the rest. */
+    private static final class Names {
+
+        private static final int FEW = 8;
+
+        private final String[] first = new String[FEW];
+        private int count;
+        private @Nullable Set<String> more;
+
+        /** False: it is there already. */
+        boolean add(String name) {
+            for (int i = 0; i < count; i++) {
+                if (first[i].equals(name)) {
+                    return false;
+                }
+            }
+            if (count < FEW) {
+                first[count++] = name;
+                return true;
+            }
+            if (more == null) {
+                more = new HashSet<>();
+            }
+            return more.add(name);
         }
     }
 

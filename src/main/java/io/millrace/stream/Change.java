@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Change {
 
+    /** The field a payload is known by. */
+    static final String ID = "id";
+
     private final String key;
     private final byte[] payload;
     private final @Nullable String producerId;
@@ -43,7 +46,7 @@ public final class Change {
                 || record instanceof BigDecimal;
         if (isId) {
             Object id = record instanceof UUID ? record.toString() : record;
-            return new Change(id.toString(), Json.write(Map.of("id", id)), null);
+            return new Change(id.toString(), Json.write(Map.of(ID, id)), null);
         }
         return json(Json.write(record));
     }
@@ -54,7 +57,7 @@ public final class Change {
      * @throws io.millrace.MalformedEventException if it is not
      */
     public static Change json(byte[] payload) {
-        return new Change(keyOf(Json.read(payload), payload).toString(), payload.clone(), null);
+        return new Change(keyOf(Json.field(payload, ID), payload).toString(), payload.clone(), null);
     }
 
     /** The same, known by an id of the producer's own: producing it again gives the entry that is there. */
@@ -84,8 +87,8 @@ public final class Change {
         return payload;
     }
 
-    static Object keyOf(@Nullable Object payload, byte[] bytes) {
-        Object id = payload instanceof Map<?, ?> map ? map.get("id") : null;
+    /** @param id what the payload has in its field {@value #ID} */
+    static Object keyOf(@Nullable Object id, byte[] bytes) {
         return id == null ? new String(bytes, StandardCharsets.UTF_8) : id;
     }
 

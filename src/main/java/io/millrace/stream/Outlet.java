@@ -172,7 +172,8 @@ final class Outlet {
         for (List<Change> piece : pieces) {
             List<EntryId> ids = new ArrayList<>(piece.size());
             for (int i = 0; i < piece.size(); i++) {
-                EntryId before = known.get(++index);
+                index++;
+                EntryId before = known.isEmpty() ? null : known.get(index);
                 ids.add(before == null ? first.plus(added++) : before);
             }
             outcomes.add(new GroupCommit.Outcome.Done<>(ids));

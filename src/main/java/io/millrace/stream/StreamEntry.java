@@ -62,7 +62,7 @@ public final class StreamEntry {
 
     /** What its order is kept by unless the consumer says otherwise: the field {@code id}, else the whole payload. */
     public Object key() {
-        return Change.keyOf(payload(), payloadBytes());
+        return Change.keyOf(get(Change.ID), payloadBytes());
     }
 
     /** Never the payload: it may be private. */

@@ -165,21 +165,25 @@ public final class StreamProducer {
         for (int i = 0; i < changes.size(); i++) {
             int shard = shardOf(changes.get(i).key(), open.length);
             if (open[shard] == null || open[shard].changes.size() == Outlet.PIECE) {
-                open[shard] = new Piece(shards.get(shard), new ArrayList<>(), new ArrayList<>());
+                open[shard] = new Piece(shards.get(shard), new ArrayList<>(), new int[Outlet.PIECE]);
                 pieces.add(open[shard]);
             }
-            open[shard].changes.add(changes.get(i));
-            open[shard].places.add(i);
+            open[shard].add(changes.get(i), i);
         }
         return pieces;
     }
 
     /** Changes of one shard that go out together, and where they stand among all. */
-    private record Piece(Outlet outlet, List<Change> changes, List<Integer> places) {
+    private record Piece(Outlet outlet, List<Change> changes, int[] places) {
+
+        void add(Change change, int place) {
+            places[changes.size()] = place;
+            changes.add(change);
+        }
 
         void place(List<EntryId> got, EntryId[] ids) {
             for (int i = 0; i < got.size(); i++) {
-                ids[places.get(i)] = got.get(i);
+                ids[places[i]] = got.get(i);
             }
         }
     }
