@@ -57,9 +57,11 @@ public final class HostCredentials {
             throw new IllegalArgumentException(
                     "\"" + name + "\" is no host name; a pattern would send credentials to strangers: name each host");
         }
-        String key = parts.group("name") != null
-                ? name + ":" + HTTPS
-                : parts.group("bracketed") + ":" + Integer.parseInt(parts.group("port"));
+        int port = parts.group("port") == null ? HTTPS : Integer.parseInt(parts.group("port"));
+        if (port < 1 || port > 65_535) {
+            throw new IllegalArgumentException("the port of \"" + name + "\" must be 1 to 65535");
+        }
+        String key = (parts.group("name") != null ? name : parts.group("bracketed")) + ":" + port;
         String basic = "Basic "
                 + Base64.getEncoder().encodeToString(one.substring(host + 1).getBytes(StandardCharsets.UTF_8));
         if (byHost.putIfAbsent(key, basic) != null) {

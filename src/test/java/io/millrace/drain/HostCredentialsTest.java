@@ -74,7 +74,9 @@ class HostCredentialsTest {
                 "a b:u:s3cr3t",
                 "a:u:s3cr3t,A:u:s3cr3t",
                 "-a:u:s3cr3t",
-                "[a:1:u:s3cr3t"
+                "[a:1:u:s3cr3t",
+                "[a:0]:u:s3cr3t",
+                "[a:65536]:u:s3cr3t"
             })
     @DisplayName("X4 X18 a pattern for hosts and anything else that is none is refused; the password is not shown")
     void refused(String list) {
