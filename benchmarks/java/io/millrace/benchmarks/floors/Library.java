@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.UnaryOperator;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -39,9 +40,14 @@ final class Library implements AutoCloseable {
             double serverMicros) {}
 
     Library(BenchServer server) {
+        this(server, settings -> settings);
+    }
+
+    Library(BenchServer server, UnaryOperator<RedisSettings.Builder> settings) {
         this.server = server;
         this.mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(server.uri()).namespace(NAMESPACE).build()));
+                settings.apply(RedisSettings.builder(server.uri()).namespace(NAMESPACE))
+                        .build()));
     }
 
     void prepare() {

@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import reactor.core.scheduler.Schedulers;
 
 /**
  * Floors 1 to 5: each case as {@code redis-benchmark} does it with the same script (the limit) and as the library does it, one after
@@ -20,17 +21,20 @@ public final class QueueFloors {
     private final Table figures = new Table();
     private final BenchServer server;
     private final Library library;
+    private final Library onEventLoop;
 
-    private QueueFloors(BenchServer server, Library library) {
+    private QueueFloors(BenchServer server, Library library, Library onEventLoop) {
         this.server = server;
         this.library = library;
+        this.onEventLoop = onEventLoop;
     }
 
     public static void main(String[] args) {
         int repetitions = args.length > 0 ? Integer.parseInt(args[0]) : 3;
         try (BenchServer server = new BenchServer();
-                Library library = new Library(server)) {
-            QueueFloors floors = new QueueFloors(server, library);
+                Library library = new Library(server);
+                Library onEventLoop = new Library(server, settings -> settings.answersOn(Schedulers.immediate()))) {
+            QueueFloors floors = new QueueFloors(server, library, onEventLoop);
             floors.warmUp();
             for (int i = 0; i < repetitions; i++) {
                 System.err.println("repetition " + (i + 1) + " of " + repetitions);
@@ -47,6 +51,7 @@ public final class QueueFloors {
             library.prepare();
             library.deliver(64, 60_000, 1);
             library.deliver(1, 5_000, 1);
+            onEventLoop.deliver(1, 5_000, 1);
             library.deliverAll(4, 100, 100_000, 100);
             library.prepare();
             library.consume(4, 100, 100_000, 100);
@@ -60,6 +65,12 @@ public final class QueueFloors {
             limit(name, 1, size[1], size[2], 1, deliverCommand(1));
             library.prepare();
             measured(name, library.deliver(size[0], size[2], size[0] == 1 ? 1 : 100));
+            if (size[0] == 1) {
+                String direct = name + ", answers on the event loop";
+                limit(direct, 1, 1, size[2], 1, deliverCommand(1));
+                onEventLoop.prepare();
+                measured(direct, onEventLoop.deliver(1, size[2], 1));
+            }
         }
         String same = "deliver, 64 callers, all of one facet";
         limit(same, 1, 64, 150_000, 1, deliverCommand(1));

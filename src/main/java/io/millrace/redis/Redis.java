@@ -25,7 +25,7 @@ import reactor.core.scheduler.Schedulers;
  * block, one for publish and subscribe. Nothing is connected before it is needed.
  *
  * <p>While Redis is away, calls fail at once with {@link io.millrace.RedisUnavailableException}; the connection comes back by itself
- * within half a second of Redis. Answers arrive on {@link #worker()}. Thread safe.
+ * within half a second of Redis. Answers arrive on {@link #worker()}, or where {@link RedisSettings.Builder#answersOn} says. Thread safe.
  */
 public final class Redis {
 
@@ -41,6 +41,7 @@ public final class Redis {
     private volatile @Nullable Driver opened;
     private final Keys keys;
     private final Scheduler worker;
+    private final Scheduler answers;
     private final Mono<Driver.Connection> connecting;
     private volatile Driver.@Nullable Connection connection;
     private final PubSub pubSub;
@@ -50,13 +51,15 @@ public final class Redis {
     private final boolean cluster;
     private final Duration timeout;
 
-    private Redis(Mono<Driver> driver, boolean cluster, String namespace, Duration timeout) {
+    private Redis(
+            Mono<Driver> driver, boolean cluster, String namespace, Duration timeout, @Nullable Scheduler answersOn) {
         this.timeout = timeout;
         this.driver = Once.of(() -> driver.doOnNext(open -> opened = open));
         this.keys = new Keys(namespace);
         this.cluster = cluster;
         this.worker = Schedulers.newParallel(
                 "millrace", Math.max(2, Runtime.getRuntime().availableProcessors()), true);
+        this.answers = answersOn == null ? worker : answersOn;
         this.connecting = Once.of(() -> this.driver.flatMap(Driver::connect).doOnNext(open -> connection = open));
         this.pubSub = new PubSub(() -> this.driver.flatMap(Driver::connectPubSub), worker);
         this.clock = new ServerClock();
@@ -70,7 +73,8 @@ public final class Redis {
                 settings.isTls() ? driver.subscribeOn(Schedulers.boundedElastic()) : driver, // reads certificates
                 settings.topology() == RedisSettings.Topology.CLUSTER,
                 settings.namespace(),
-                settings.commandTimeout());
+                settings.commandTimeout(),
+                settings.answersOn());
     }
 
     /**
@@ -79,7 +83,7 @@ public final class Redis {
      * @param settings is subscribed to once, with the first command
      */
     public static Redis openLater(Mono<RedisSettings> settings, String namespace) {
-        return new Redis(settings.map(Driver::open), false, namespace, RedisSettings.DEFAULT_COMMAND_TIMEOUT);
+        return new Redis(settings.map(Driver::open), false, namespace, RedisSettings.DEFAULT_COMMAND_TIMEOUT, null);
     }
 
     /**
@@ -89,7 +93,7 @@ public final class Redis {
      */
     public static Redis with(AbstractRedisClient client, String namespace, Duration commandTimeout) {
         Driver driver = Driver.with(client, commandTimeout);
-        return new Redis(Mono.just(driver), driver.isCluster(), namespace, commandTimeout);
+        return new Redis(Mono.just(driver), driver.isCluster(), namespace, commandTimeout, null);
     }
 
     /** The names of keys and channels. */
@@ -102,7 +106,7 @@ public final class Redis {
         return cluster;
     }
 
-    /** Where answers arrive and timers run; not for work that blocks. */
+    /** Where timers run, and answers arrive unless another scheduler was named for them; not for work that blocks. */
     public Scheduler worker() {
         return worker;
     }
@@ -125,8 +129,7 @@ public final class Redis {
      */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
         List<byte[]> all = cluster ? Keys.guarded(keys) : keys;
-        return Mono.defer(() -> attempt(script, all, args, 0, System.nanoTime(), false))
-                .publishOn(worker);
+        return answered(Mono.defer(() -> attempt(script, all, args, 0, System.nanoTime(), false)));
     }
 
     /**
@@ -185,10 +188,13 @@ public final class Redis {
      * @return bytes, a {@link Long}, or a list of those; empty for null
      */
     public Mono<Object> call(String name, Object... args) {
-        return connected()
+        return answered(connected()
                 .flatMap(commands -> dispatch(commands, keyword(name), arguments(args)))
-                .onErrorMap(RedisErrors::translate)
-                .publishOn(worker);
+                .onErrorMap(RedisErrors::translate));
+    }
+
+    private <T> Mono<T> answered(Mono<T> answer) {
+        return answers == Schedulers.immediate() ? answer : answer.publishOn(answers);
     }
 
     /**

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import reactor.core.scheduler.Scheduler;
 
 /**
  * Where Redis is and how to talk to it. Immutable; {@link #mutate()} makes a changed copy.
@@ -51,6 +52,7 @@ public final class RedisSettings {
     private final Duration commandTimeout;
     private final int requestQueueSize;
     private final TlsFiles tls;
+    private final @Nullable Scheduler answersOn;
 
     private RedisSettings(Builder builder) {
         this.address = builder.address;
@@ -60,6 +62,7 @@ public final class RedisSettings {
         this.commandTimeout = builder.commandTimeout;
         this.requestQueueSize = builder.requestQueueSize;
         this.tls = builder.tls;
+        this.answersOn = builder.answersOn;
     }
 
     /**
@@ -83,6 +86,7 @@ public final class RedisSettings {
                 .commandTimeout(commandTimeout)
                 .requestQueueSize(requestQueueSize);
         copy.tls = tls;
+        copy.answersOn = answersOn;
         return copy;
     }
 
@@ -104,6 +108,12 @@ public final class RedisSettings {
     /** How many commands may wait for an answer on one connection. */
     public int requestQueueSize() {
         return requestQueueSize;
+    }
+
+    /** Where answers arrive; {@code null}: on threads of Millrace's own. */
+    @Nullable
+    Scheduler answersOn() {
+        return answersOn;
     }
 
     /** Whether connections are encrypted. */
@@ -153,6 +163,7 @@ public final class RedisSettings {
         private Duration commandTimeout = DEFAULT_COMMAND_TIMEOUT;
         private int requestQueueSize = DEFAULT_REQUEST_QUEUE_SIZE;
         private TlsFiles tls = TlsFiles.NONE;
+        private @Nullable Scheduler answersOn;
 
         private Builder(String address) {
             this.address = address;
@@ -194,6 +205,19 @@ public final class RedisSettings {
                 throw new IllegalArgumentException("requestQueueSize must be 100 to 1000000, was " + size);
             }
             this.requestQueueSize = size;
+            return this;
+        }
+
+        /**
+         * Where answers arrive, and so where what you do with them runs. Defaults to threads of Millrace's own. {@link
+         * reactor.core.scheduler.Schedulers#immediate()}: on the connection's event loop, as with Lettuce itself; that spares a lone
+         * caller a change of threads each way, but no answer comes to anybody while your code runs: only for code that never blocks
+         * and is always quick. Handlers of {@code consume} have a scheduler of their own all the same.
+         *
+         * @param scheduler is not disposed of here
+         */
+        public Builder answersOn(Scheduler scheduler) {
+            this.answersOn = scheduler;
             return this;
         }
 
