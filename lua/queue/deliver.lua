@@ -28,10 +28,17 @@ local function duplicate(queue, event)
   reply[#reply + 1] = event
 end
 
--- The first waiting message of a facet: its turn comes last, unless it stands in the ring for messages that came back.
-local function enter(unit, facet)
+-- Facets that got their first waiting message: their turns come last, unless they stand in the ring for messages that came back.
+local function enter(unit, facets)
   -- @include queue/ring.lua
-  if back_count(unit, facet) == 0 then enter_ring(unit, facet) end
+  local entering = facets
+  if call('EXISTS', unit .. 'back') == 1 then
+    entering = {}
+    for i = 1, #facets do
+      if back_count(unit, facets[i]) == 0 then entering[#entering + 1] = facets[i] end
+    end
+  end
+  if #entering > 0 then enter_ring(unit, unpack(entering)) end
 end
 
 local function rotate(unit)
@@ -67,11 +74,13 @@ local function enqueue_many(queue, unit, count, look)
       end
     end
   end
+  local first = {}
   for i = 1, #facets do
     local facet = facets[i]
     local list = elements[facet]
-    if call('RPUSH', unit .. 'f:' .. facet, unpack(list)) == #list then enter(unit, facet) end
+    if call('RPUSH', unit .. 'f:' .. facet, unpack(list)) == #list then first[#first + 1] = facet end
   end
+  if #first > 0 then enter(unit, first) end
 end
 
 for queue = 1, #KEYS - 1 do -- one is the version, or the guard
@@ -92,7 +101,7 @@ for queue = 1, #KEYS - 1 do -- one is the version, or the guard
     if call('SADD', unit .. 'ids', id) == 0 or known == 1 then
       duplicate(queue, event)
     elseif call('RPUSH', unit .. 'f:' .. facet, ARGV[1 + 4 * event]) == 1 then
-      enter(unit, facet)
+      enter(unit, {facet})
     end
   else
     enqueue_many(queue, unit, count, look)

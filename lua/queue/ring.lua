@@ -9,7 +9,7 @@ local function back_count(unit, facet)
   return call('ZLEXCOUNT', unit .. 'back', '[' .. facet_prefix(facet), back_end(facet))
 end
 
--- Puts a facet that just got its first servable element at the end of the ring; tells idle consumers if the ring was empty.
-local function enter_ring(unit, facet)
-  if call('RPUSH', unit .. 'ring', facet) == 1 then call('PUBLISH', unit .. 'wake', '!') end
+-- Puts facets that just got their first servable element at the end of the ring; tells idle consumers if the ring was empty.
+local function enter_ring(unit, ...)
+  if call('RPUSH', unit .. 'ring', ...) == select('#', ...) then call('PUBLISH', unit .. 'wake', '!') end
 end
