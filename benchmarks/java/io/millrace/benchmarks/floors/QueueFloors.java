@@ -57,6 +57,10 @@ public final class QueueFloors {
             library.consume(4, 100, 100_000, 100);
             library.consume(4, 1, 20_000, 100);
         }
+        for (int i = 0; i < 10; i++) { // until nothing is compiled any more
+            library.prepare();
+            library.deliverAll(4, 100, 200_000, 1);
+        }
     }
 
     private void deliver() {

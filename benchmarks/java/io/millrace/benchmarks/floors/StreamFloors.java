@@ -32,7 +32,7 @@ public final class StreamFloors {
             throw new IllegalArgumentException("entries must be a multiple of " + BATCH + ", was " + entries);
         }
         try (BenchServer server = new BenchServer();
-                StreamSides sides = new StreamSides(server, BATCH)) {
+                StreamSides sides = new StreamSides(server, BATCH, entries)) {
             StreamFloors floors = new StreamFloors(server, sides, entries);
             System.err.println("warming up");
             for (int i = 0; i < 2; i++) {
@@ -84,6 +84,7 @@ public final class StreamFloors {
     }
 
     private void time(String row, String column, Runnable work) {
+        System.gc();
         double cpu = server.cpuMicros();
         long begin = System.nanoTime();
         work.run();

@@ -51,6 +51,7 @@ final class StreamSides implements AutoCloseable {
 
     private final BenchServer server;
     private final int batch;
+    private final String[] payloads;
     private final Millrace mill;
     private final StreamProducer producer;
     private final RedisClient lettuce;
@@ -59,9 +60,12 @@ final class StreamSides implements AutoCloseable {
     private final ReactiveStringRedisTemplate template;
     private final RedissonClient redisson;
 
-    StreamSides(BenchServer server, int batch) {
+    /** @param entries payloads are made beforehand: they are the user's */
+    StreamSides(BenchServer server, int batch, int entries) {
         this.server = server;
         this.batch = batch;
+        this.payloads =
+                IntStream.range(0, entries).mapToObj(StreamSides::payload).toArray(String[]::new);
         this.mill = Millrace.connect(MillraceSettings.of(
                 RedisSettings.builder(server.uri()).namespace(NAMESPACE).build()));
         this.producer = mill.streams().producer("s");
@@ -99,7 +103,7 @@ final class StreamSides implements AutoCloseable {
 
     private Mono<Integer> queue(int number, int size) {
         return Mono.defer(() -> producer.queueAll(numbers(number * size, size).stream()
-                        .map(i -> Change.json(payload(i).getBytes(StandardCharsets.UTF_8)))
+                        .map(i -> Change.json(payloads[i].getBytes(StandardCharsets.UTF_8)))
                         .toList())
                 .map(List::size));
     }
@@ -108,7 +112,7 @@ final class StreamSides implements AutoCloseable {
         RedisReactiveCommands<String, String> commands = connection.reactive();
         Flux.range(0, entries / batch)
                 .concatMap(b -> Flux.fromIterable(numbers(b * batch, batch))
-                        .flatMap(i -> commands.xadd(LOG, Map.of("payload", payload(i))), batch)
+                        .flatMap(i -> commands.xadd(LOG, Map.of("payload", payloads[i])), batch)
                         .then())
                 .blockLast();
     }
@@ -116,7 +120,7 @@ final class StreamSides implements AutoCloseable {
     void produceSpring(int entries) {
         Flux.range(0, entries / batch)
                 .concatMap(b -> Flux.fromIterable(numbers(b * batch, batch))
-                        .flatMap(i -> template.opsForStream().add(LOG, Map.of("payload", payload(i))), batch)
+                        .flatMap(i -> template.opsForStream().add(LOG, Map.of("payload", payloads[i])), batch)
                         .then())
                 .blockLast();
     }
@@ -125,7 +129,7 @@ final class StreamSides implements AutoCloseable {
         for (int b = 0; b < entries / batch; b++) {
             RBatch calls = redisson.createBatch();
             for (int i : numbers(b * batch, batch)) {
-                var unused = calls.<String, String>getStream(LOG).addAsync(StreamAddArgs.entry("payload", payload(i)));
+                var unused = calls.<String, String>getStream(LOG).addAsync(StreamAddArgs.entry("payload", payloads[i]));
             }
             calls.execute();
         }

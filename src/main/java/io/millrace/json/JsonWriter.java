@@ -34,6 +34,8 @@ final class JsonWriter {
     private int size;
     private int depth;
     private boolean busy;
+    private long latest;
+    private String latestDigits = "0";
 
     private JsonWriter() {}
 
@@ -70,20 +72,13 @@ final class JsonWriter {
         return this;
     }
 
-    /** A number that is not negative. */
+    /** A number that is not negative; the same again, as in a batch, costs next to nothing. */
     JsonWriter digits(long number) {
-        int length = 1;
-        for (long rest = number; rest >= 10; rest /= 10) {
-            length++;
+        if (number != latest) {
+            latestDigits = Long.toString(number);
+            latest = number;
         }
-        room(length);
-        long rest = number;
-        for (int i = size + length - 1; i >= size; i--) {
-            buffer[i] = (byte) ('0' + rest % 10);
-            rest /= 10;
-        }
-        size += length;
-        return this;
+        return ascii(latestDigits);
     }
 
     /** A time as {@link Times#text} has it. */

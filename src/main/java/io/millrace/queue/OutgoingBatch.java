@@ -100,6 +100,7 @@ final class OutgoingBatch {
     /** Decides, or decides anew, where each event goes. */
     List<Part> route(Routes routes) {
         Map<Unit, Part> parts = new LinkedHashMap<>();
+        Part last = null; // most often the next event's, too
         for (int i = 0; i < events.size(); i++) {
             if (failures[i] == null) {
                 Routes.Matching matching = routes.matching(events.get(i));
@@ -108,9 +109,12 @@ final class OutgoingBatch {
                 facets[i] = matching.facet();
                 alone[i] = matching.units().size() == 1;
                 for (int r = 0; r < matching.routes().size(); r++) {
-                    Routes.Route route = matching.routes().get(r);
-                    parts.computeIfAbsent(matching.units().get(r), unit -> new Part(route, unit))
-                            .add(i);
+                    Unit unit = matching.units().get(r);
+                    if (last == null || !last.unit.equals(unit)) {
+                        Routes.Route route = matching.routes().get(r);
+                        last = parts.computeIfAbsent(unit, one -> new Part(route, one));
+                    }
+                    last.add(i);
                 }
             }
         }
@@ -205,7 +209,7 @@ final class OutgoingBatch {
     private Delivered delivered(int i) {
         List<String> known = duplicates[i];
         List<String> duplicate = known == null ? List.of() : List.copyOf(known);
-        Admitted of = admitted.get(i);
+        Admitted of = admitted.isEmpty() ? null : admitted.get(i);
         if (of == null) {
             return new Delivered(events.get(i).id(), queues.get(i), duplicate, List.of(), List.of());
         }

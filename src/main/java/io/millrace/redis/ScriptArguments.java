@@ -5,6 +5,7 @@ import io.lettuce.core.protocol.CommandArgs;
 import io.netty.buffer.ByteBuf;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +17,12 @@ final class ScriptArguments extends CommandArgs<byte[], byte[]> {
 
     /** What a word takes besides its bytes: {@code $}, up to nine digits and two line ends. */
     private static final int FRAME = 14;
+
+    private static final byte[][] HEADS = new byte[1_024][];
+
+    static {
+        Arrays.setAll(HEADS, ScriptArguments::head);
+    }
 
     private final byte[] script;
     private final byte[] keyCount;
@@ -61,15 +68,14 @@ final class ScriptArguments extends CommandArgs<byte[], byte[]> {
     }
 
     private static void word(ByteBuf out, byte[] word) {
-        out.writeByte('$');
-        int scale = 1;
-        while (word.length / scale >= 10) {
-            scale *= 10;
-        }
-        for (; scale > 0; scale /= 10) {
-            out.writeByte('0' + word.length / scale % 10);
-        }
-        out.writeShort('\r' << 8 | '\n').writeBytes(word).writeShort('\r' << 8 | '\n');
+        out.writeBytes(word.length < HEADS.length ? HEADS[word.length] : head(word.length))
+                .writeBytes(word)
+                .writeShort('\r' << 8 | '\n');
+    }
+
+    /** What stands in front of a word of so many bytes. */
+    private static byte[] head(int length) {
+        return ("$" + length + "\r\n").getBytes(StandardCharsets.US_ASCII);
     }
 
     /** As Lettuce's; what is in the words is nobody's business in a log. */
