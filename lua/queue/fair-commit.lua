@@ -111,5 +111,5 @@ local function be_plain_again(unit, now)
   for _, part in ipairs({'fair', 'parked', 'throttled', 'busy'}) do
     if call('EXISTS', unit .. part) == 1 then return end
   end
-  call('DEL', unit .. 'policy', unit .. 'place', unit .. 'buckets', unit .. 'hold', unit .. 'debts')
+  call('UNLINK', unit .. 'policy', unit .. 'place', unit .. 'buckets', unit .. 'hold', unit .. 'debts')
 end

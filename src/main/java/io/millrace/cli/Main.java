@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -74,6 +75,7 @@ public final class Main implements Runnable {
             names = "--redis",
             paramLabel = "URL",
             scope = ScopeType.INHERIT,
+            showDefaultValue = Visibility.NEVER, // picocli takes what was said before a command for that
             description = "Redis to use: redis://, redis-sentinel:// or redis-cluster://."
                     + " rediss://, rediss-sentinel://, rediss-cluster:// are TLS; ?cacert=FILE names a CA that Java does not know, ?cert=FILE&key=FILE who we are."
                     + " Default: what MILLRACE_REDIS says, else an embedded server for this command alone."
@@ -84,6 +86,7 @@ public final class Main implements Runnable {
             names = "--namespace",
             paramLabel = "NS",
             scope = ScopeType.INHERIT,
+            showDefaultValue = Visibility.NEVER,
             description = "What all keys begin with. Default: millrace.")
     private @Nullable String namespace;
 
@@ -91,6 +94,7 @@ public final class Main implements Runnable {
             names = "--data-dir",
             paramLabel = "DIR",
             scope = ScopeType.INHERIT,
+            showDefaultValue = Visibility.NEVER,
             description = "Where the embedded server keeps its data. Default: it keeps none.")
     private @Nullable Path dataDir;
 

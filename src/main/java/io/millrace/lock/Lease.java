@@ -29,15 +29,24 @@ public final class Lease {
     private final Duration lease;
     private final @Nullable Duration memory;
     private volatile long endsNanos;
+    private volatile boolean failed; // the last renewal
 
-    Lease(Redis redis, LockKeys keys, String token, long fence, Duration lease, @Nullable Duration memory) {
+    /** @param beganNanos no later than the lease began on the server, by {@link System#nanoTime()} */
+    Lease(
+            Redis redis,
+            LockKeys keys,
+            String token,
+            long fence,
+            Duration lease,
+            @Nullable Duration memory,
+            long beganNanos) {
         this.redis = redis;
         this.keys = keys;
         this.token = token;
         this.fence = fence;
         this.lease = lease;
         this.memory = memory;
-        this.endsNanos = System.nanoTime() + lease.toNanos();
+        this.endsNanos = beganNanos + lease.toNanos();
     }
 
     /** Who holds it, a word nobody else has. */
@@ -66,6 +75,11 @@ public final class Lease {
         });
     }
 
+    /** Whether somebody else may have it by now. */
+    boolean isOver() {
+        return System.nanoTime() - endsNanos >= 0;
+    }
+
     /** Gives the lock back and wakes the next one; false when it was lost before. */
     public Mono<Boolean> release() {
         return Mono.defer(() -> redis.run(LockScripts.RELEASE, keys.lockAndWaiting(), List.of(bytes(token))));
@@ -73,7 +87,7 @@ public final class Lease {
 
     /** Releases it unless its time is over anyway; never fails: what cannot be released is free when the lease ends. */
     Mono<Void> leave() {
-        return Mono.defer(() -> System.nanoTime() - endsNanos >= 0
+        return Mono.defer(() -> isOver()
                 ? Mono.empty()
                 : release().then().onErrorResume(error -> {
                     log.debug("the lock \"{}\" is free when its lease ends", keys.name(), error);
@@ -91,12 +105,21 @@ public final class Lease {
             WakeUp wake = new WakeUp(redis.worker());
             return Mono.using(
                     () -> redis.pubSub().attach(keys.lock(), false, signal -> Lock.wake(signal, wake)),
-                    attached -> wake.await(lease.dividedBy(3))
+                    attached -> Mono.defer(() -> wake.await(untilRenewal()))
                             .then(Mono.defer(this::renewed))
                             .repeat()
                             .then(),
                     PubSub.Attachment::close);
         });
+    }
+
+    /** A third of the lease after it began, as far as is known here; soon when that did not work. */
+    private Duration untilRenewal() {
+        long thirdNanos = lease.dividedBy(3).toNanos();
+        long leftNanos = endsNanos - System.nanoTime();
+        return failed
+                ? Duration.ofNanos(Math.max(0, Math.min(leftNanos, RETRY.toNanos())))
+                : Duration.ofNanos(Math.max(0, leftNanos - 2 * thirdNanos));
     }
 
     private Mono<Void> renewed() {
@@ -105,20 +128,16 @@ public final class Lease {
             return Mono.error(lost("it could not be renewed within " + lease));
         }
         return renew().timeout(Duration.ofNanos(leftNanos), redis.worker())
-                .flatMap(held -> held
-                        ? Mono.<Void>empty()
-                        : Mono.<Void>error(lost("its lease ended or somebody else was given it")))
-                .onErrorResume(Lease::isAway, away -> again());
-    }
-
-    /** Not in a third of the lease but soon. */
-    private Mono<Void> again() {
-        long leftNanos = endsNanos - System.nanoTime();
-        if (leftNanos <= 0) {
-            return Mono.error(lost("it could not be renewed within " + lease));
-        }
-        return Mono.delay(Duration.ofNanos(Math.min(leftNanos, RETRY.toNanos())), redis.worker())
-                .then(Mono.defer(this::renewed));
+                .flatMap(held -> {
+                    failed = false;
+                    return held
+                            ? Mono.<Void>empty()
+                            : Mono.<Void>error(lost("its lease ended or somebody else was given it"));
+                })
+                .onErrorResume(Lease::isAway, away -> {
+                    failed = true;
+                    return Mono.empty();
+                });
     }
 
     private static boolean isAway(Throwable error) {

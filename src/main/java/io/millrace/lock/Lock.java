@@ -89,26 +89,24 @@ public final class Lock {
         return new Lock(redis, keys, lease, newMemory);
     }
 
-    /** Takes the lock if it is free now; empty if somebody holds it. Who takes it releases it. */
+    /** Takes the lock if it is free now; empty if somebody holds it. Who takes it releases it; a cancel gives it back if it was on its way. */
     public Mono<Lease> tryAcquire() {
-        return Mono.defer(() -> {
-            String token = UUID.randomUUID().toString();
-            return attempt(token).flatMap(got -> got.held() ? Mono.just(leased(token, got)) : Mono.empty());
-        });
+        return Mono.defer(() -> attempt(UUID.randomUUID().toString())).mapNotNull(Attempt::lease);
     }
 
-    /** Waits for the lock, also through outages of Redis. A cancel gives it back if it was on its way. */
+    /** Waits for the lock, also through outages of Redis. A cancel ends the waiting, and gives the lock back if it was on its way. */
     public Mono<Lease> acquire() {
         return Mono.defer(() -> {
             String token = UUID.randomUUID().toString();
             WakeUp wake = new WakeUp(redis.worker());
-            Mono<Lease> waiting = Mono.using(
-                    () -> redis.pubSub().attach(keys.lock(), false, signal -> wake(signal, wake)),
-                    attached -> Mono.defer(() -> attemptOrWait(token, wake))
-                            .repeat()
-                            .next(),
-                    PubSub.Attachment::close);
-            return Detached.run(waiting.takeUntilOther(redis.closed()), Lock::giveBack);
+            return Mono.using(
+                            () -> redis.pubSub().attach(keys.lock(), false, signal -> wake(signal, wake)),
+                            attached -> Mono.defer(() -> attemptOrWait(token, wake))
+                                    .repeat()
+                                    .next(),
+                            PubSub.Attachment::close)
+                    .takeUntilOther(redis.closed())
+                    .doOnDiscard(Lease.class, Lock::giveBack);
         });
     }
 
@@ -151,9 +149,13 @@ public final class Lock {
     private Mono<Lease> attemptOrWait(String token, WakeUp wake) {
         wake.clear();
         return attempt(token)
-                .flatMap(got -> got.held()
-                        ? Mono.just(leased(token, got))
-                        : wake.await(patience(got.number())).then(Mono.<Lease>empty()))
+                .flatMap(got -> {
+                    Lease taken = got.lease();
+                    if (taken == null) {
+                        return wake.await(patience(got.ownerMs())).then(Mono.<Lease>empty());
+                    }
+                    return taken.isOver() ? Mono.empty() : Mono.just(taken); // asking again begins the lease anew
+                })
                 .onErrorResume(
                         Lock::isPassing,
                         away -> Mono.delay(PAUSE, redis.worker()).then(Mono.empty()));
@@ -164,12 +166,26 @@ public final class Lock {
         return ownerMs >= 0 && ownerMs < POLL.toMillis() ? Duration.ofMillis(ownerMs + 1) : POLL;
     }
 
-    Mono<LockScripts.Answer> attempt(String token) {
-        return redis.run(LockScripts.ACQUIRE, keys.lockAndFence(), LockScripts.words(memory, token, lease.toMillis()));
-    }
+    /**
+     * What an attempt brought.
+     *
+     * @param ownerMs when it is somebody else's: ms until that lease ends, -1 if it never does
+     */
+    record Attempt(@Nullable Lease lease, long ownerMs) {}
 
-    Lease leased(String token, LockScripts.Answer got) {
-        return new Lease(redis, keys, token, got.number(), lease, memory);
+    /** Asks once, and runs to its end whoever cancels: what was taken and nobody waits for any more is given back. */
+    Mono<Attempt> attempt(String token) {
+        Mono<Attempt> asking = Mono.defer(() -> {
+            long began = System.nanoTime(); // the server counts from a later moment
+            return redis.run(
+                            LockScripts.ACQUIRE,
+                            keys.lockAndFence(),
+                            LockScripts.words(memory, token, lease.toMillis()))
+                    .map(answer -> answer.held()
+                            ? new Attempt(new Lease(redis, keys, token, answer.number(), lease, memory, began), 0)
+                            : new Attempt(null, answer.number()));
+        });
+        return Detached.run(asking, Lock::giveBack);
     }
 
     /** The token of who holds it now; empty if nobody does. */
@@ -184,6 +200,13 @@ public final class Lock {
     static void wake(PubSub.Signal signal, WakeUp wake) {
         if (!(signal instanceof PubSub.Signal.Gap)) {
             wake.call();
+        }
+    }
+
+    private static void giveBack(Attempt unwanted) {
+        Lease taken = unwanted.lease();
+        if (taken != null) {
+            giveBack(taken);
         }
     }
 

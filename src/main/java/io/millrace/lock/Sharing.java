@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
@@ -46,6 +45,12 @@ final class Sharing<T> {
     private long number;
     private Duration patience = Duration.ZERO;
 
+    /** What one look brought. */
+    private record Taken(List<Handed> shares) {}
+
+    /** On its way to its work. A type of its own, so that what work drops of its own shares is not given back for it. */
+    private record Handed(Share share) {}
+
     Sharing(Redis redis, GroupKeys keys, List<Lock> locks, Duration ttl, Function<Share, ? extends Publisher<T>> work) {
         this.redis = redis;
         this.keys = keys;
@@ -66,12 +71,16 @@ final class Sharing<T> {
                 () -> redis.pubSub().attach(keys.members(), false, signal -> Lock.wake(signal, wake)),
                 attached -> Mono.defer(this::step)
                         .repeat(() -> !leaving)
-                        .flatMapIterable(taken -> taken)
-                        .flatMap(this::run, Integer.MAX_VALUE, 1),
+                        .flatMapIterable(Taken::shares)
+                        .flatMap(handed -> run(handed.share()), Integer.MAX_VALUE, 1),
                 PubSub.Attachment::close);
         return Flux.usingWhen(
                 Mono.just(this),
-                self -> all.takeUntilOther(ending).takeUntilOther(redis.closed()),
+                self -> all.takeUntilOther(ending)
+                        .takeUntilOther(redis.closed())
+                        // Behind everything that may drop a share in the moment of a cancel.
+                        .doOnDiscard(Taken.class, this::giveBack)
+                        .doOnDiscard(Handed.class, Sharing::giveBack),
                 Sharing::depart,
                 (self, error) -> self.depart(),
                 Sharing::depart);
@@ -95,11 +104,11 @@ final class Sharing<T> {
     }
 
     /** Waits for its turn or for news, then looks: what was taken. */
-    private Mono<List<Share>> step() {
+    private Mono<Taken> step() {
         return (patience.isZero() ? Mono.<Void>empty() : wake.await(patience)).then(Mono.defer(this::look));
     }
 
-    private Mono<List<Share>> look() {
+    private Mono<Taken> look() {
         if (leaving) {
             return Mono.empty();
         }
@@ -112,7 +121,7 @@ final class Sharing<T> {
                 });
     }
 
-    private Mono<List<Share>> balance(LockScripts.Group group) {
+    private Mono<Taken> balance(LockScripts.Group group) {
         int share = share(locks.size(), group);
         patient(group.nextDeadMs());
         List<Share> kept = new ArrayList<>(held.values());
@@ -122,7 +131,7 @@ final class Sharing<T> {
             kept.get(i).revoke();
         }
         int wanted = share - kept.size();
-        return wanted > 0 ? take(wanted, group.rank()) : Mono.just(List.of());
+        return wanted > 0 ? take(wanted, group.rank()) : Mono.just(new Taken(List.of()));
     }
 
     /** All get the same, and those who came first one of what is left over. */
@@ -138,8 +147,8 @@ final class Sharing<T> {
     }
 
     /** Asks for one after another until it has enough; beginning where others do not. Not for long: heartbeats wait meanwhile. */
-    private Mono<List<Share>> take(int wanted, int rank) {
-        List<Share> taken = new ArrayList<>(wanted);
+    private Mono<Taken> take(int wanted, int rank) {
+        List<Handed> taken = new ArrayList<>(wanted);
         int first = rank * wanted;
         long until = System.nanoTime() + ttl.toNanos() / 3;
         return Flux.range(0, locks.size())
@@ -152,7 +161,7 @@ final class Sharing<T> {
                         1)
                 .then()
                 .onErrorResume(error -> taken.isEmpty() ? Mono.error(error) : Mono.empty())
-                .thenReturn(taken);
+                .then(Mono.fromSupplier(() -> new Taken(taken)));
     }
 
     private boolean rests(int i) {
@@ -165,26 +174,21 @@ final class Sharing<T> {
     }
 
     /** One lock that cannot be asked for does not keep us from the others. */
-    private Mono<Void> attempt(int i, List<Share> taken) {
-        Lock lock = locks.get(i);
-        String token = Membership.token(member, attempts++);
-        Consumer<LockScripts.Answer> giveBack = got -> {
-            if (got.held()) {
-                Lock.giveBack(lock.leased(token, got));
-            }
-        };
-        return Detached.run(lock.attempt(token), giveBack)
+    private Mono<Void> attempt(int i, List<Handed> taken) {
+        return locks.get(i)
+                .attempt(Membership.token(member, attempts++))
                 .timeout(ttl.dividedBy(3), redis.worker())
                 .doOnNext(got -> {
-                    if (got.held()) {
-                        Share share = new Share(i, number++, lock.leased(token, got));
-                        held.put(i, share);
-                        taken.add(share);
-                        if (leaving) {
-                            share.revoke();
-                        }
-                    } else {
-                        patient(got.number());
+                    Lease lease = got.lease();
+                    if (lease == null) {
+                        patient(got.ownerMs());
+                        return;
+                    }
+                    Share share = new Share(i, number++, lease);
+                    held.put(i, share);
+                    taken.add(new Handed(share));
+                    if (leaving) {
+                        share.revoke();
                     }
                 })
                 .onErrorResume(Sharing::isAway, away -> {
@@ -233,7 +237,11 @@ final class Sharing<T> {
                 .then();
     }
 
-    private void giveBack(List<Share> taken) {
-        taken.forEach(share -> Lock.giveBack(share.lease()));
+    private void giveBack(Taken taken) {
+        taken.shares().forEach(Sharing::giveBack);
+    }
+
+    private static void giveBack(Handed handed) {
+        Lock.giveBack(handed.share().lease());
     }
 }

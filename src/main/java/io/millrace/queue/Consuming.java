@@ -1,6 +1,7 @@
 package io.millrace.queue;
 
 import io.millrace.MillraceException;
+import io.millrace.redis.Detached;
 import io.millrace.redis.Redis;
 import java.time.Duration;
 import java.util.List;
@@ -87,8 +88,9 @@ final class Consuming {
         return limited(call)
                 .doOnSubscribe(begun -> running.add(lease))
                 .then(Mono.defer(() -> {
+                    Mono<Void> acknowledged = acknowledge(lease);
                     settled.set(true);
-                    return acknowledge(lease);
+                    return acknowledged;
                 }))
                 .onErrorResume(error -> {
                     settled.set(true);
@@ -132,9 +134,17 @@ final class Consuming {
         }
     }
 
+    /** What is done is done: a cancel that comes while an extension is under way does not keep it from being acknowledged. */
     private Mono<Void> acknowledge(Delivery lease) {
         finish(lease);
-        return lease.settled().flatMap(receipt -> reading.acknowledge(lease, receipt));
+        return lease.isExtending()
+                ? Detached.run(
+                                lease.settled()
+                                        .flatMap(receipt -> reading.acknowledge(lease, receipt))
+                                        .thenReturn(true),
+                                done -> {})
+                        .then()
+                : reading.acknowledge(lease, lease.receipt());
     }
 
     /** Before the receipt is read: no extension may change it any more. */
@@ -153,7 +163,8 @@ final class Consuming {
                 message.id(),
                 name,
                 error.toString());
-        return lease.nack(delay, reason(error))
+        return Detached.run(
+                        lease.nack(delay, reason(error)), done -> {}) // a cancel would withdraw what is not sent yet
                 .onErrorResume(away -> {
                     log.warn("message {} comes again when its lease ends: {}", message.id(), away.getMessage());
                     return Mono.empty();

@@ -14,12 +14,15 @@ import reactor.core.publisher.Mono;
  */
 public final class Delivery {
 
+    private static final Mono<Boolean> NOT = Mono.just(true);
+
     private final Message message;
     private final int messages;
     private final Leases leases;
     private final LeaseOptions options;
     private volatile Receipt receipt;
-    private volatile Mono<Boolean> extending = Mono.just(true);
+    private volatile Mono<Boolean> extending = NOT; // the last of those under way, which ends after all before it
+    private int extensions; // under way; guarded by this
     private volatile long leasedNanos = System.nanoTime();
     private boolean finished; // guarded by this
 
@@ -110,9 +113,23 @@ public final class Delivery {
                 .onErrorReturn(true)
                 .flatMap(done -> leases.extend(receipt, messages, profile))
                 .map(this::renewed)
+                .doOnTerminate(this::extended)
                 .cache();
+        extensions++;
         extending = next;
         return next;
+    }
+
+    /** Lets go of them: each holds the one before it, and work may go on for days. */
+    private synchronized void extended() {
+        if (--extensions == 0) {
+            extending = NOT;
+        }
+    }
+
+    /** Whether the receipt is about to change. */
+    boolean isExtending() {
+        return extending != NOT;
     }
 
     /** From now on extensions are refused: whoever extends leases may be late to notice that the work is done. */

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiFunction;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -14,6 +15,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
 
 /** The partitions of one queue: one, unless it was registered with more. */
 final class Partitions {
@@ -94,7 +96,7 @@ final class Partitions {
             AtomicBoolean again = new AtomicBoolean();
             return Flux.defer(() -> {
                         again.set(false);
-                        return Flux.fromIterable(queues).concatMap(queue -> queue.patiently(0), 1);
+                        return Flux.fromIterable(queues).concatMap(queue -> queue.patiently(), 1);
                     })
                     .collectList()
                     .filter(now -> now.size() == queues.size()) // else Millrace is closed
@@ -112,14 +114,31 @@ final class Partitions {
         });
     }
 
-    private Mono<Layout> patiently(int tries) {
-        return now().onErrorResume(error -> error instanceof MillraceException failure && failure.retryable(), away -> {
-                    if (tries == 0) {
-                        log.warn("queue \"{}\" cannot be read for now, trying again: {}", name, away.getMessage());
-                    }
-                    return Mono.delay(PAUSE, redis.worker()).then(Mono.defer(() -> patiently(tries + 1)));
-                })
+    private Mono<Layout> patiently() {
+        return untilItWorks(
+                        now(),
+                        PAUSE,
+                        redis.worker(),
+                        away -> log.warn(
+                                "queue \"{}\" cannot be read for now, trying again: {}", name, away.getMessage()))
                 .takeUntilOther(redis.closed());
+    }
+
+    /** A loop, not a call within a call: it may go on for days. */
+    static <T> Mono<T> untilItWorks(
+            Mono<T> asking, Duration pause, Scheduler scheduler, Consumer<? super Throwable> firstTrouble) {
+        return Mono.defer(() -> {
+            AtomicBoolean told = new AtomicBoolean();
+            return asking.onErrorResume(
+                            error -> error instanceof MillraceException failure && failure.retryable(), away -> {
+                                if (told.compareAndSet(false, true)) {
+                                    firstTrouble.accept(away);
+                                }
+                                return Mono.delay(pause, scheduler).then(Mono.empty());
+                            })
+                    .repeat()
+                    .next();
+        });
     }
 
     private Layout layout(int count) {

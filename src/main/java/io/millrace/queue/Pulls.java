@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntFunction;
-import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
@@ -63,42 +62,52 @@ final class Pulls {
 
     /** At most once: what is answered is gone from the queue; so is what was no event. */
     Mono<Pulled<Message>> take(int n) {
-        return run(n, TAKE, LeaseOptions.defaults(), List.of(), false).flatMap(answer -> {
-            Reply reply = answer.reply();
-            List<Message> messages = new ArrayList<>();
-            for (int i = 4; i < reply.size(); i++) {
-                try {
-                    messages.add(Elements.message(unit.queue(), reply, i));
-                } catch (MalformedEventException e) {
-                    log.warn("queue \"{}\" held something that is no event: {}", unit.queue(), e.getMessage());
-                }
-            }
-            dwell.handedOut(messages, redis.clock().millis());
-            boolean onlyOthers = messages.isEmpty() && reply.size() > 4;
-            Pulled<Message> pulled = new Pulled<>(messages, reply.number(1), 0, answer.active());
-            return onlyOthers ? rest(new Pulled<>(messages, 0), n, this::take) : rest(pulled, n, this::take);
-        });
+        return asOftenAsNeeded(
+                n,
+                left -> run(left, TAKE, LeaseOptions.defaults(), List.of(), false)
+                        .map(answer -> {
+                            Reply reply = answer.reply();
+                            List<Message> messages = new ArrayList<>();
+                            for (int i = 4; i < reply.size(); i++) {
+                                try {
+                                    messages.add(Elements.message(unit.queue(), reply, i));
+                                } catch (MalformedEventException e) {
+                                    log.warn(
+                                            "queue \"{}\" held something that is no event: {}",
+                                            unit.queue(),
+                                            e.getMessage());
+                                }
+                            }
+                            dwell.handedOut(messages, redis.clock().millis());
+                            boolean onlyOthers = messages.isEmpty() && reply.size() > 4;
+                            return new Pulled<>(messages, onlyOthers ? 0 : reply.number(1), 0, answer.active());
+                        }));
     }
 
     /** A lease for each of the messages that are there now. */
     Mono<Pulled<Delivery>> lease(int n, LeaseOptions options) {
-        return each(n, options, List.of(), false).flatMap(pulled -> rest(pulled, n, left -> lease(left, options)));
+        return asOftenAsNeeded(n, left -> each(left, options, List.of(), false));
     }
 
-    /** One look was not always enough; what is taken already is handed out in any case. */
-    private static <T> Mono<Pulled<T>> rest(Pulled<T> taken, int n, IntFunction<Mono<Pulled<T>>> again) {
-        if (taken.items().size() >= n || taken.waitMs() != 0) {
-            return Mono.just(taken);
-        }
-        return again.apply(n - taken.items().size())
-                .onErrorResume(
-                        error -> taken.items().isEmpty() ? Mono.error(error) : Mono.just(new Pulled<>(List.of(), -1)))
-                .map(rest -> new Pulled<>(
-                        Stream.concat(taken.items().stream(), rest.items().stream())
-                                .toList(),
-                        rest.waitMs(),
-                        0,
-                        rest.active()));
+    /**
+     * One look is not always enough, and thousands may be needed: a loop, not a call within a call. What is taken already is handed out
+     * in any case.
+     */
+    static <T> Mono<Pulled<T>> asOftenAsNeeded(int n, IntFunction<Mono<Pulled<T>>> look) {
+        return Mono.defer(() -> {
+            List<T> items = new ArrayList<>();
+            AtomicLong waitMs = new AtomicLong(-1);
+            return Mono.defer(() -> look.apply(n - items.size()))
+                    .onErrorResume(
+                            error -> items.isEmpty() ? Mono.error(error) : Mono.just(new Pulled<>(List.of(), -1)))
+                    .doOnNext(pulled -> {
+                        items.addAll(pulled.items());
+                        waitMs.set(pulled.waitMs());
+                    })
+                    .repeat(() -> items.size() < n && waitMs.get() == 0)
+                    .last()
+                    .map(last -> new Pulled<>(items, last.waitMs(), 0, last.active()));
+        });
     }
 
     /** Looks for what has come due, and tells how much there is to be served. */

@@ -1,33 +1,19 @@
 package io.millrace.queue;
 
-import com.google.re2j.Pattern;
-import com.google.re2j.PatternSyntaxException;
 import io.millrace.Event;
 import io.millrace.MillraceException;
-import io.millrace.redis.LuaScript;
 import io.millrace.redis.PubSub;
 import io.millrace.redis.Redis;
-import io.millrace.redis.Reply;
 import io.millrace.redis.WakeUp;
-import java.nio.charset.StandardCharsets;
-import java.security.SecureRandom;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashMap;
-import java.util.HexFormat;
-import java.util.List;
-import java.util.Map;
 import java.util.concurrent.TimeoutException;
-import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
 
 /**
- * Which queues there are and what they want, kept in Redis and cached here.
+ * Which queues there are and what they want, kept in Redis ({@link Registrations}) and cached here.
  *
  * <p>On a single server the deliver script compares the cached version with the true one: routing is exact. In Cluster the queues
  * are elsewhere; there the cache is renewed when a change is announced, and when it is older than {@link #CLUSTER_LAG} anyway. While
@@ -44,9 +30,6 @@ final class Registry {
     /** How long a delivery waits, once a {@link #CLUSTER_LAG}, for a registry that does not answer. */
     private static final Duration PATIENCE = Duration.ofMillis(100);
 
-    /** How long a pattern may be, in characters. */
-    static final int MAX_PATTERN = 2_000;
-
     /** How often somebody who was told of no change looks all the same. */
     private static final Duration LOOK = Duration.ofSeconds(10);
 
@@ -55,27 +38,8 @@ final class Registry {
 
     private static final Logger log = LoggerFactory.getLogger(Registry.class);
 
-    static final LuaScript<Reply> CHANGE = LuaScript.repeatable("registry/change.lua", reply -> reply);
-
-    static final LuaScript<Reply> FORGET = LuaScript.repeatable("registry/forget.lua", reply -> reply);
-
-    static final LuaScript<Reply> LOAD = LuaScript.repeatable("registry/load.lua", reply -> reply);
-
-    private static final SecureRandom RANDOM = new SecureRandom();
-
-    private enum Change {
-        CHANGED,
-        SAME,
-        MISSING,
-        PARTITIONED
-    }
-
     private final Redis redis;
-    private final byte[] queuesKey;
-    private final byte[] versionKey;
-    private final byte[] limitsKey;
-    private final byte[] partitionsKey;
-    private final byte[] channel;
+    private final Registrations stored;
     private @Nullable Mono<Routes> loading; // guarded by this
     private long changes; // guarded by this; how often what is cached became outdated
     private volatile @Nullable Routes routes; // null: to be read anew
@@ -86,83 +50,28 @@ final class Registry {
 
     Registry(Redis redis) {
         this.redis = redis;
-        this.queuesKey = redis.keys().single("registry", "queues");
-        this.versionKey = redis.keys().single("registry", "version");
-        this.limitsKey = redis.keys().single("registry", "limits");
-        this.partitionsKey = redis.keys().single("registry", "partitions");
-        this.channel = redis.keys().signalChannel("registry", "changed");
+        this.stored = new Registrations(redis, () -> outdated(true));
     }
 
     byte[] versionKey() {
-        return versionKey;
+        return stored.versionKey();
     }
 
     /** Answers how it is registered now. */
     Mono<Registration> register(String queue, String pattern, QueueOptions options) {
-        return Mono.defer(() -> {
-                    Unit unit = Unit.of(redis.keys(), queue, 0);
-                    compile(queue, pattern);
-                    return unitIsFree(unit, options.partitions())
-                            .then(change(
-                                    queue,
-                                    pattern,
-                                    options.admission().stored(),
-                                    Integer.toString(options.partitions())))
-                            .handle((reply, sink) -> {
-                                if (reply.status(Change.class) == Change.PARTITIONED) {
-                                    sink.error(partitioned(queue, reply.text(1), options.partitions()));
-                                }
-                            });
-                })
+        return stored.put(queue, pattern, options)
                 .then(Mono.defer(() -> partitions(queue)))
                 .map(partitions -> new Registration(queue, pattern, options.admission(), partitions));
     }
 
-    /** What lies in the only partition of a queue that was unregistered, or has policies already, would be out of place. */
-    private Mono<Void> unitIsFree(Unit unit, int partitions) {
-        return partitions <= 1
-                ? Mono.empty()
-                : load().filter(routes -> routes.partitions(unit.queue()) == 1)
-                        .flatMap(routes -> redis.call(
-                                "EXISTS",
-                                Stream.of(
-                                                "ring",
-                                                "fair",
-                                                "parked",
-                                                "throttled",
-                                                "back",
-                                                "later",
-                                                "leases",
-                                                "dead",
-                                                "ids",
-                                                "ids.old",
-                                                "policy")
-                                        .map(unit::part)
-                                        .toArray()))
-                        .flatMap(there -> there.equals(0L)
-                                ? Mono.empty()
-                                : Mono.error(partitioned(unit.queue(), "1", partitions)));
-    }
-
-    private static MillraceException partitioned(String queue, String has, int wanted) {
-        return new MillraceException("queue \"" + queue + "\" has " + has
-                + (has.equals("1") ? " partition" : " partitions")
-                + " and there may be messages in " + (has.equals("1") ? "it" : "them") + "; to give it " + wanted
-                + " drain it, destroy it, and register it again");
-    }
-
+    /** False: it was not registered. */
     Mono<Boolean> unregister(String queue) {
-        return change(queue).map(reply -> reply.status(Change.class) == Change.CHANGED);
+        return stored.remove(queue);
     }
 
     /** The queue is destroyed; it may have any number of partitions next time. */
     Mono<Void> forget(String queue) {
-        return Mono.defer(() -> redis.run(
-                                FORGET,
-                                List.of(queuesKey, versionKey, partitionsKey),
-                                List.of(channel, newVersion(), bytes(queue)))
-                        .doOnNext(done -> outdated(true)))
-                .then();
+        return stored.forget(queue);
     }
 
     /** Completes when nobody who can read the registry routes by what was registered before any more. */
@@ -187,7 +96,7 @@ final class Registry {
             followAnnouncements();
             WakeUp wake = new WakeUp(redis.worker());
             return Mono.using(
-                    () -> redis.pubSub().attach(channel, false, signal -> wake.call()),
+                    () -> redis.pubSub().attach(stored.channel(), false, signal -> wake.call()),
                     attached -> wake.await(LOOK)
                             .then(Mono.defer(() -> partitions(queue)))
                             .onErrorReturn(partitions)
@@ -256,7 +165,7 @@ final class Registry {
 
     /** The routes as they are in Redis now. */
     Mono<Routes> load() {
-        return redis.run(LOAD, keys(), List.of()).map(this::read);
+        return stored.load();
     }
 
     /**
@@ -315,65 +224,11 @@ final class Registry {
         }
     }
 
-    private List<byte[]> keys() {
-        return List.of(queuesKey, versionKey, limitsKey, partitionsKey);
-    }
-
-    /** @param words pattern, limit and partitions; none to unregister */
-    private Mono<Reply> change(String queue, String... words) {
-        return Mono.defer(() -> {
-            List<byte[]> args = new ArrayList<>(List.of(channel, newVersion(), bytes(queue)));
-            for (String word : words) {
-                args.add(bytes(word));
-            }
-            return redis.run(CHANGE, keys(), args).doOnNext(done -> outdated(true));
-        });
-    }
-
-    private Routes read(Reply reply) {
-        Map<String, Integer> partitions = new HashMap<>();
-        Reply several = reply.list(2);
-        for (int i = 0; i + 1 < several.size(); i += 2) {
-            partitions.put(several.text(i), partitions(several, i + 1));
-        }
-        List<Routes.Route> all = new ArrayList<>();
-        for (int i = 3; i + 2 < reply.size(); i += 3) {
-            String queue = reply.text(i);
-            String pattern = reply.text(i + 1);
-            try {
-                int count =
-                        Check.between("partitions", partitions.getOrDefault(queue, 1), 1, QueueOptions.MAX_PARTITIONS);
-                all.add(new Routes.Route(
-                        new Registration(queue, pattern, Admission.read(reply.text(i + 2)), count),
-                        compile(queue, pattern),
-                        IntStream.range(0, count)
-                                .mapToObj(partition -> Unit.of(redis.keys(), queue, partition))
-                                .toList()));
-            } catch (MillraceException | IllegalArgumentException e) {
-                // Written by something else than us: it must not keep the other queues from their messages.
-                log.warn("the registration of queue \"{}\" is left out: {}", queue, e.getMessage());
-            }
-        }
-        all.sort(Comparator.comparing(route -> route.registration().queue()));
-        partitions.values().removeIf(count -> count < 1);
-        return new Routes(redis.keys(), reply.bytes(1), List.copyOf(all), Map.copyOf(partitions), System.nanoTime());
-    }
-
-    /** 0 of what is no such number. */
-    private static int partitions(Reply reply, int at) {
-        try {
-            long count = reply.number(at);
-            return count > QueueOptions.MAX_PARTITIONS ? 0 : (int) Math.max(0, count);
-        } catch (IllegalStateException e) {
-            return 0;
-        }
-    }
-
     private void followAnnouncements() {
         if (announcements == null) {
             synchronized (this) {
                 if (announcements == null) {
-                    announcements = redis.pubSub().attach(channel, false, this::announced);
+                    announcements = redis.pubSub().attach(stored.channel(), false, this::announced);
                 }
             }
         }
@@ -382,31 +237,5 @@ final class Registry {
     void announced(PubSub.Signal signal) {
         listening = !(signal instanceof PubSub.Signal.Gap || signal instanceof PubSub.Signal.Failed);
         outdated(signal instanceof PubSub.Signal.Message);
-    }
-
-    private static Pattern compile(String queue, String pattern) {
-        if (pattern.length() > MAX_PATTERN) {
-            throw new MillraceException("the pattern of queue \"" + queue + "\" has " + pattern.length()
-                    + " characters, more than " + MAX_PATTERN);
-        }
-        try {
-            return Pattern.compile(pattern, Pattern.DOTALL);
-        } catch (PatternSyntaxException e) {
-            throw new MillraceException(
-                    "the pattern of queue \"" + queue + "\" is no regular expression (RE2 syntax): " + e.getMessage()
-                            + "; it must match a whole topic, environment:type:name",
-                    false,
-                    e);
-        }
-    }
-
-    private static byte[] newVersion() {
-        byte[] bits = new byte[12];
-        RANDOM.nextBytes(bits);
-        return bytes(HexFormat.of().formatHex(bits));
-    }
-
-    private static byte[] bytes(String text) {
-        return text.getBytes(StandardCharsets.UTF_8);
     }
 }

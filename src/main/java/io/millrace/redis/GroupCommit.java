@@ -17,6 +17,8 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoSink;
 
@@ -44,6 +46,8 @@ public final class GroupCommit<I, O> {
         /** It alone did not. */
         record Failed<O>(Throwable error) implements Outcome<O> {}
     }
+
+    private static final Logger log = LoggerFactory.getLogger(GroupCommit.class);
 
     private final int maxBatch;
     private final int maxInFlight;
@@ -248,7 +252,7 @@ public final class GroupCommit<I, O> {
                         error -> {
                             if (done.compareAndSet(false, true)) {
                                 free(batch);
-                                batch.forEach(entry -> entry.sink.error(error));
+                                batch.forEach(entry -> hand(entry, new Outcome.Failed<>(error)));
                             }
                         },
                         () -> {
@@ -270,16 +274,25 @@ public final class GroupCommit<I, O> {
 
     private static <I, O> void finish(List<Waiting<I, O>> batch, List<Outcome<O>> outcomes) {
         for (int i = 0; i < batch.size(); i++) {
-            MonoSink<O> sink = batch.get(i).sink;
-            @Nullable Outcome<O> outcome = i < outcomes.size() ? outcomes.get(i) : null;
+            hand(
+                    batch.get(i),
+                    i < outcomes.size()
+                            ? outcomes.get(i)
+                            : new Outcome.Failed<>(new IllegalStateException("a call of " + batch.size()
+                                    + " items answered with " + outcomes.size() + " outcomes")));
+        }
+    }
+
+    /** What a caller's own code throws must not keep the others in the batch from their results; Reactor lets fatal errors pass. */
+    private static <I, O> void hand(Waiting<I, O> entry, Outcome<O> outcome) {
+        try {
             if (outcome instanceof Outcome.Done<O> done) {
-                sink.success(done.value());
+                entry.sink.success(done.value());
             } else if (outcome instanceof Outcome.Failed<O> failed) {
-                sink.error(failed.error());
-            } else {
-                sink.error(new IllegalStateException(
-                        "a call of " + batch.size() + " items answered with " + outcomes.size() + " outcomes"));
+                entry.sink.error(failed.error());
             }
+        } catch (Throwable thrown) {
+            log.error("a caller failed while it was given the result of its call", thrown);
         }
     }
 

@@ -41,7 +41,11 @@ final class LossyBuffer<T> {
         this.scheduler = scheduler;
     }
 
-    /** What is offered from the subscription on; one subscriber. */
+    /**
+     * What is offered from the subscription on; one subscriber.
+     *
+     * @param onEnd may be called twice
+     */
     Flux<T> flux(Runnable onStart, Runnable onEnd) {
         return Flux.create(
                 emitter -> {
@@ -51,6 +55,9 @@ final class LossyBuffer<T> {
                     emitter.onRequest(n -> schedule());
                     emitter.onDispose(onEnd::run);
                     onStart.run();
+                    if (emitter.isCancelled()) { // before there was anything to end
+                        onEnd.run();
+                    }
                 },
                 FluxSink.OverflowStrategy.IGNORE);
     }

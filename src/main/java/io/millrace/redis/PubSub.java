@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -113,19 +114,14 @@ public final class PubSub {
             all.add(own);
             return all;
         });
-        // A SUBSCRIBE to what is subscribed is answered all the same: that is how later listeners learn that they are
-        // heard.
-        connection
-                .flatMap(open -> subscribe(open, topic))
-                .onErrorMap(RedisErrors::translate)
-                .retryWhen(Retry.backoff(Long.MAX_VALUE, Duration.ofMillis(50))
-                        .maxBackoff(ClientProfile.MAX_RECONNECT_DELAY)
-                        .filter(error -> isAttached(topic, own)
-                                && error instanceof MillraceException failure
-                                && failure.retryable()))
+        subscribing(topic, () -> isAttached(topic, own))
                 .subscribe(
                         done -> {},
-                        error -> own.accept(new Signal.Failed(error)),
+                        error -> {
+                            if (isAttached(topic, own)) { // else nobody asks any more
+                                own.accept(new Signal.Failed(error));
+                            }
+                        },
                         () -> own.accept(new Signal.Listening()));
         return () -> detach(topic, own);
     }
@@ -153,16 +149,31 @@ public final class PubSub {
         }
     }
 
-    /** Somebody may have come while the last one's UNSUBSCRIBE was on its way, and been unsubscribed with it. */
+    /**
+     * Completes when the server has heard of it. A SUBSCRIBE to what is subscribed is answered all the same: that is how later listeners,
+     * and all of them after a reconnect, learn that they are heard.
+     */
+    private Mono<Void> subscribing(Topic topic, BooleanSupplier wanted) {
+        return connection
+                .flatMap(open -> subscribe(open, topic))
+                .onErrorMap(RedisErrors::translate)
+                .retryWhen(Retry.backoff(Long.MAX_VALUE, Duration.ofMillis(50))
+                        .maxBackoff(ClientProfile.MAX_RECONNECT_DELAY)
+                        .filter(error -> wanted.getAsBoolean()
+                                && error instanceof MillraceException failure
+                                && failure.retryable()));
+    }
+
+    /**
+     * After a reconnect; and somebody may have come while the last one's UNSUBSCRIBE was on its way, and been unsubscribed with it.
+     */
     private void subscribeAgainIfWanted(Topic topic) {
-        List<Consumer<Signal>> all = listeners.get(topic);
-        if (all != null) {
-            connection
-                    .flatMap(open -> subscribe(open, topic))
+        if (listeners.containsKey(topic)) {
+            subscribing(topic, () -> listeners.containsKey(topic))
                     .subscribe(
                             done -> {},
                             error -> log.debug("subscribing failed; the connection is away", error),
-                            () -> all.forEach(callback -> callback.accept(new Signal.Listening())));
+                            () -> tell(topic, new Signal.Listening()));
         }
     }
 
@@ -203,25 +214,24 @@ public final class PubSub {
         open.addListener(new RedisConnectionStateListener() {
             @Override
             public void onRedisDisconnected(RedisChannelHandler<?, ?> handler) {
-                tellAll(new Signal.Gap(0));
+                listeners.keySet().forEach(topic -> tell(topic, new Signal.Gap(0)));
             }
 
             @Override
             public void onRedisConnected(RedisChannelHandler<?, ?> handler, SocketAddress address) {
-                tellAll(new Signal.Listening());
+                listeners.keySet().forEach(PubSub.this::subscribeAgainIfWanted);
             }
         });
     }
 
     private void dispatch(Topic topic, byte[] channel, byte[] body) {
-        List<Consumer<Signal>> all = listeners.get(topic);
-        if (all != null) {
-            Signal.Message message = new Signal.Message(channel, body);
-            all.forEach(callback -> callback.accept(message));
-        }
+        tell(topic, new Signal.Message(channel, body));
     }
 
-    private void tellAll(Signal signal) {
-        listeners.values().forEach(all -> all.forEach(callback -> callback.accept(signal)));
+    private void tell(Topic topic, Signal signal) {
+        List<Consumer<Signal>> all = listeners.get(topic);
+        if (all != null) {
+            all.forEach(callback -> callback.accept(signal));
+        }
     }
 }

@@ -198,10 +198,16 @@ final class OperationsApi {
                                             .lease(Durations.parse(lease))
                                             .build())
                             .map(Shapes::delivery);
-            return messages.collectList().flatMap(taken -> {
-                metrics.pulled(taken.size());
-                return exchange.answer(200, Map.of("messages", taken));
-            });
+            List<Map<String, @Nullable Object>> taken = new ArrayList<>();
+            return messages.doOnNext(taken::add)
+                    .then()
+                    // What one partition did not give must not lose what others gave; the trouble shows again with the
+                    // next call.
+                    .onErrorResume(error -> taken.isEmpty() ? Mono.error(error) : Mono.empty())
+                    .then(Mono.defer(() -> {
+                        metrics.pulled(taken.size());
+                        return exchange.answer(200, Map.of("messages", taken));
+                    }));
         });
     }
 
@@ -220,8 +226,8 @@ final class OperationsApi {
             List<String> gone = new ArrayList<>();
             return Flux.fromIterable(receipts)
                     .cast(String.class)
-                    .flatMapSequential(
-                            receipt -> acknowledge(queue, receipt).doOnNext(done -> (done ? held : gone).add(receipt)))
+                    .flatMapSequential(receipt -> acknowledge(queue, receipt).map(done -> Map.entry(receipt, done)))
+                    .doOnNext(one -> (one.getValue() ? held : gone).add(one.getKey())) // one after another
                     .then(Mono.defer(() -> {
                         metrics.acknowledged(held.size(), gone.size());
                         Map<String, Object> shape = new LinkedHashMap<>();

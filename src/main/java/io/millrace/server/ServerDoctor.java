@@ -5,7 +5,6 @@ import io.millrace.MillraceException;
 import io.millrace.RedisUnavailableException;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -45,30 +44,26 @@ public final class ServerDoctor {
      * @param meaning what that means
      * @param advice what to do; empty if nothing
      */
-    public record Finding(String check, Level level, String value, String meaning, String advice) {}
+    public record Finding(String check, Level level, String value, String meaning, String advice) {
+
+        static Finding ok(String check, String value, String meaning) {
+            return new Finding(check, Level.OK, value, meaning, "");
+        }
+
+        static Finding unknown(String check) {
+            return new Finding(
+                    check,
+                    Level.OK,
+                    "unknown",
+                    "This user may not ask the server about it.",
+                    "Run doctor once as a user who may, or ask who runs the server.");
+        }
+    }
 
     private static final int PINGS = 20;
     private static final Duration SLOW_PING = Duration.ofMillis(10);
     private static final Duration STALLED_PING = Duration.ofMillis(250);
     private static final long CLOCK_TOLERANCE_MS = 1_000;
-
-    /** What Millrace sends, each with arguments that a server accepts in ACL DRYRUN. {@code %s} is a key of the namespace. */
-    private static final List<List<String>> COMMANDS = List.of(
-            List.of("EVALSHA", "0000000000000000000000000000000000000000", "1", "%s"),
-            List.of("EVAL", "return 1", "1", "%s"),
-            List.of("LPUSH", "%s", "x"),
-            List.of("ZADD", "%s", "1", "x"),
-            List.of("HSET", "%s", "f", "x"),
-            List.of("XADD", "%s", "*", "f", "x"),
-            List.of("XAUTOCLAIM", "%s", "g", "c", "1", "0"),
-            List.of("UNLINK", "%s"),
-            List.of("PUBLISH", "%s", "x"),
-            List.of("SUBSCRIBE", "%s"),
-            List.of("SSUBSCRIBE", "%s"),
-            List.of("PSUBSCRIBE", "%s*"),
-            List.of("SCAN", "0"),
-            List.of("TIME"),
-            List.of("PING"));
 
     private final Redis redis;
     private final boolean embedded;
@@ -89,24 +84,19 @@ public final class ServerDoctor {
 
     /** The ACL rule a user for this namespace needs. */
     public static String aclLine(String namespace) {
-        String keys = namespace.isEmpty() ? "~*" : "~" + namespace + ":*";
-        String channels = namespace.isEmpty() ? "&*" : "&" + namespace + ":*";
-        return "ACL SETUSER millrace on >PASSWORD resetkeys " + keys + " resetchannels " + channels
-                + " -@all +@connection +@read +@write +@scripting +@pubsub +@transaction +@blocking -@dangerous"
-                + " -function -script|flush -script|kill +info +wait +time"
-                + " +cluster|slots +cluster|shards +cluster|nodes +cluster|info +cluster|myid";
+        return AclCheck.line(namespace);
     }
 
     private Flux<Finding> checks() {
         return info().flatMapMany(info -> Flux.concat(
                 Mono.just(connection()),
-                Mono.just(version(info)),
-                Mono.just(role(info)),
-                Mono.just(policy(info)),
-                Mono.just(memory(info)),
+                Mono.just(InfoChecks.version(info)),
+                Mono.just(InfoChecks.role(info, redis.isCluster())),
+                Mono.just(InfoChecks.policy(info)),
+                Mono.just(InfoChecks.memory(info)),
                 Mono.defer(() -> persistence(info)),
                 Mono.defer(() -> replicas(info)),
-                Mono.defer(this::acl),
+                new AclCheck(redis).finding(),
                 Mono.defer(this::clock),
                 Mono.defer(this::latency)));
     }
@@ -119,7 +109,7 @@ public final class ServerDoctor {
                         "embedded",
                         "The server is one that this command started itself, for trials, demos and tests.",
                         "In production name a server of your own: --redis URL, or MILLRACE_REDIS.")
-                : ok("connection", redis.isCluster() ? "cluster" : "answers", "The server answers.");
+                : Finding.ok("connection", redis.isCluster() ? "cluster" : "answers", "The server answers.");
     }
 
     private static Finding unreachable(MillraceException e) {
@@ -131,92 +121,10 @@ public final class ServerDoctor {
                 "Check the address in --redis or MILLRACE_REDIS, the network between, and user and password.");
     }
 
-    private static Finding version(Map<String, String> info) {
-        RedisVersion version = RedisVersion.of(info);
-        boolean old = version.product().equals("Valkey") ? !version.isAtLeast("7.2.0") : !version.isAtLeast("7.0.0");
-        if (old) {
-            return new Finding(
-                    "version",
-                    Level.ERROR,
-                    version.toString(),
-                    "Millrace needs Redis 7.0 or Valkey 7.2; commands that its scripts use are missing here.",
-                    "Upgrade the server.");
-        }
-        if (!version.hasLuaFixes()) {
-            return new Finding(
-                    "version",
-                    Level.WARNING,
-                    version.toString(),
-                    "This release has known holes in its Lua engine (CVE-2025-49844, CVE-2025-46817, CVE-2025-46818):"
-                            + " who may run scripts may take over the server.",
-                    "Upgrade to Redis 7.2.11, 7.4.6, 8.0.4, 8.2.2 or Valkey 7.2.11, 8.0.6, 8.1.4 at least, unless your"
-                            + " vendor has brought the fix to this release.");
-        }
-        if (version.hasBlockedClientHole()) {
-            return new Finding(
-                    "version",
-                    Level.WARNING,
-                    version.toString(),
-                    "This release has a known hole in how blocked clients are woken (CVE-2026-23479).",
-                    "Upgrade to Redis 8.6.3 at least, unless your vendor has brought the fix to this release.");
-        }
-        return ok("version", version.toString(), "New enough, and without the holes known to us.");
-    }
-
-    private Finding role(Map<String, String> info) {
-        String role = info.getOrDefault("role", "unknown");
-        if (redis.isCluster()) { // whichever of its nodes happens to answer
-            return ok("role", "cluster", "Writes go to the master of each slot.");
-        }
-        return role.equals("slave")
-                ? new Finding(
-                        "role",
-                        Level.ERROR,
-                        "replica",
-                        "This server is a replica: it refuses writes, or loses them with the next synchronisation.",
-                        "Connect to its master, or through Sentinel: redis-sentinel://host1,host2#master.")
-                : ok("role", role, "Writes go to a master.");
-    }
-
-    private static Finding policy(Map<String, String> info) {
-        String policy = info.getOrDefault("maxmemory_policy", "unknown");
-        if (policy.equals("noeviction")) {
-            return ok("maxmemory-policy", policy, "Nothing is thrown away to make room.");
-        }
-        if (policy.equals("unknown")) {
-            return unknown("maxmemory-policy");
-        }
-        boolean unlimited = info.getOrDefault("maxmemory", "0").equals("0");
-        return new Finding(
-                "maxmemory-policy",
-                unlimited ? Level.WARNING : Level.ERROR,
-                policy,
-                "When memory is full the server throws keys away: messages vanish without a trace.",
-                "CONFIG SET maxmemory-policy noeviction, and the same in redis.conf.");
-    }
-
-    private static Finding memory(Map<String, String> info) {
-        long limit = number(info, "maxmemory");
-        long used = number(info, "used_memory");
-        if (limit == 0) {
-            return ok("maxmemory", "unlimited", "Memory is bounded by the machine only.");
-        }
-        long percent = 100 * used / limit;
-        String value = used / (1 << 20) + " of " + limit / (1 << 20) + " MiB (" + percent + " %)";
-        return percent >= 80
-                ? new Finding(
-                        "maxmemory",
-                        Level.WARNING,
-                        value,
-                        "Memory is nearly full. When it is, deliveries are refused (OOM) until queues drain.",
-                        "Drain queues or raise maxmemory.")
-                : ok("maxmemory", value, "There is room.");
-    }
-
     private Mono<Finding> persistence(Map<String, String> info) {
         String on = info.getOrDefault("aof_enabled", "unknown");
         if (on.equals("unknown")) {
-            return Mono.just(unknown("appendonly"));
+            return Mono.just(Finding.unknown("appendonly"));
         }
         if (!on.equals("1")) {
             return Mono.just(new Finding(
@@ -228,7 +136,7 @@ public final class ServerDoctor {
         }
         return config("appendfsync").map(fsync -> switch (fsync) {
             case "always" ->
-                ok("appendonly", "yes, fsync always", "What was acknowledged survives a crash of the host.");
+                Finding.ok("appendonly", "yes, fsync always", "What was acknowledged survives a crash of the host.");
             case "no" ->
                 new Finding(
                         "appendonly",
@@ -238,7 +146,7 @@ public final class ServerDoctor {
                                 + " minute.",
                         "CONFIG SET appendfsync everysec, or always.");
             default ->
-                ok(
+                Finding.ok(
                         "appendonly",
                         "yes, fsync " + (fsync.isEmpty() ? "unknown" : fsync),
                         "A crash of the process loses nothing acknowledged, a crash of the host up to one second.");
@@ -246,13 +154,13 @@ public final class ServerDoctor {
     }
 
     private Mono<Finding> replicas(Map<String, String> info) {
-        long connected = number(info, "connected_slaves");
+        long connected = InfoChecks.number(info, "connected_slaves");
         return config("min-replicas-to-write").map(text -> {
             if (text.isEmpty()) {
-                return unknown("min-replicas-to-write");
+                return Finding.unknown("min-replicas-to-write");
             }
             if (connected == 0 && !redis.isCluster()) {
-                return ok(
+                return Finding.ok(
                         "min-replicas-to-write",
                         text,
                         "There are no replicas, so there is no failover to lose data in.");
@@ -264,51 +172,11 @@ public final class ServerDoctor {
                             "0, with " + connected + " replicas",
                             "A master that was cut off goes on accepting what the failover then throws away.",
                             "CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 1, on every server.")
-                    : ok(
+                    : Finding.ok(
                             "min-replicas-to-write",
                             text + ", with " + connected + " replicas",
                             "A master that was cut off refuses writes.");
         });
-    }
-
-    private Mono<Finding> acl() {
-        return redis.call("ACL", "WHOAMI")
-                .flatMap(user -> Flux.fromIterable(COMMANDS)
-                        .concatMap(command -> refusal(text(user), command))
-                        .collectList()
-                        .map(refused -> acl(text(user), refused)))
-                .onErrorResume(MillraceException.class, e -> Mono.just(unknown("acl")));
-    }
-
-    private Finding acl(String user, List<String> refused) {
-        String line = aclLine(redis.keys().namespace());
-        if (!refused.isEmpty()) {
-            return new Finding(
-                    "acl",
-                    Level.ERROR,
-                    user + " may not " + String.join(", ", refused),
-                    "Commands that Millrace sends are refused for this user.",
-                    "Allow what is needed: " + line);
-        }
-        return user.equals("default")
-                ? new Finding(
-                        "acl",
-                        Level.OK,
-                        user,
-                        "The default user, who usually may do everything.",
-                        "Where others use this server too, make a user for Millrace: " + line)
-                : ok("acl", user, "This user may do what Millrace needs.");
-    }
-
-    /** The name of the command if it would be refused, else empty. */
-    private Mono<String> refusal(String user, List<String> command) {
-        String key = redis.keys().unitText("queue", "doctor", 0) + "probe";
-        List<Object> words = new ArrayList<>(List.of("DRYRUN", user));
-        command.forEach(word -> words.add(word.replace("%s", key)));
-        return redis.call("ACL", words.toArray())
-                .map(ServerDoctor::text)
-                .filter(answer -> !answer.equals("OK"))
-                .map(answer -> command.get(0));
     }
 
     private Mono<Finding> clock() {
@@ -327,7 +195,7 @@ public final class ServerDoctor {
                                 "The clocks of the server and of this machine differ. Leases and delays go by the server's"
                                         + " alone; times of events, and ages computed from them, are off.",
                                 "Synchronise both machines by NTP.")
-                        : ok("clock", value, "The server and this machine agree on the time.");
+                        : Finding.ok("clock", value, "The server and this machine agree on the time.");
             });
         });
     }
@@ -346,7 +214,7 @@ public final class ServerDoctor {
                             value,
                             "Answers take long: every pull and every delivery waits for at least one.",
                             "Move closer to the server; look there with redis-cli --latency and SLOWLOG GET.")
-                    : ok("latency", value, "Over " + PINGS + " round trips.");
+                    : Finding.ok("latency", value, "Over " + PINGS + " round trips.");
         });
     }
 
@@ -360,7 +228,7 @@ public final class ServerDoctor {
     private Mono<Map<String, String>> info() {
         return redis.call("INFO").map(answer -> {
             Map<String, String> fields = new HashMap<>();
-            text(answer).lines().forEach(line -> {
+            AclCheck.text(answer).lines().forEach(line -> {
                 int colon = line.indexOf(':');
                 if (colon > 0) {
                     fields.put(
@@ -380,31 +248,6 @@ public final class ServerDoctor {
                 })
                 .defaultIfEmpty("")
                 .onErrorResume(MillraceException.class, e -> Mono.just(""));
-    }
-
-    private static Finding ok(String check, String value, String meaning) {
-        return new Finding(check, Level.OK, value, meaning, "");
-    }
-
-    private static Finding unknown(String check) {
-        return new Finding(
-                check,
-                Level.OK,
-                "unknown",
-                "This user may not ask the server about it.",
-                "Run doctor once as a user who may, or ask who runs the server.");
-    }
-
-    private static long number(Map<String, String> info, String field) {
-        try {
-            return Long.parseLong(info.getOrDefault(field, "0"));
-        } catch (NumberFormatException e) {
-            return 0;
-        }
-    }
-
-    private static String text(Object answer) {
-        return answer instanceof byte[] bytes ? new String(bytes, StandardCharsets.UTF_8) : String.valueOf(answer);
     }
 
     /** The worst level among findings. */

@@ -253,9 +253,19 @@ class CommandLineIT {
                 "completion"
             })
     void everyCommandHasHelpWithAnExample(String command) {
-        Result result = run(Map.of(), new byte[0], (command + " --help").strip().split(" "));
+        String secret = "redis://u:hunter2@127.0.0.1:1";
+        Result result = run(
+                Map.of("MILLRACE_REDIS", secret),
+                new byte[0],
+                ("--redis " + secret + " " + command + " --help")
+                        .replaceAll(" +", " ")
+                        .split(" "));
         assertThat(result.code()).isZero();
-        assertThat(String.join("\n", result.out())).contains("Example").contains("millrace " + command);
+        assertThat(String.join("\n", result.out()))
+                .contains("Example")
+                .contains("millrace " + command)
+                .doesNotContain("hunter2");
+        assertThat(result.err()).doesNotContain("hunter2");
     }
 
     @Test

@@ -21,6 +21,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.Disposable;
 import reactor.core.Disposables;
 import reactor.core.publisher.Flux;
@@ -212,13 +214,17 @@ class LockIT {
         assertThat(of(other, 500).tryAcquire().block(SOON).fence()).isGreaterThan(fence);
     }
 
-    @Test
-    @DisplayName("a holder that is cut off from Redis knows that its lease is over no later than the others")
-    void cutOff() {
+    @ParameterizedTest
+    @ValueSource(ints = {0, 600})
+    @DisplayName(
+            "a holder that is cut off from Redis knows that its lease is over no later than the others, however late it heard that it has it")
+    void cutOff(int lateMs) {
         try (FaultProxy proxy = FaultProxy.to(redis.uri())) {
             Millrace far = open(proxy.uri());
+            far.redis().call("PING").block(SOON);
             AtomicReference<Lease> held = new AtomicReference<>();
             AtomicLong lost = new AtomicLong();
+            proxy.latency(FaultProxy.Direction.DOWN, Duration.ofMillis(lateMs), Duration.ZERO);
             Disposable holder = of(far, 1_000)
                     .whileHeld(lease -> {
                         held.set(lease);
@@ -236,6 +242,47 @@ class LockIT {
             holder.dispose();
             far.shutdown().block(SOON);
         }
+    }
+
+    @Test
+    @DisplayName("a lock that is on its way to somebody who cancels is free again at once")
+    void cancelledOnItsWay() {
+        try (FaultProxy proxy = FaultProxy.to(redis.uri())) {
+            Millrace far = open(proxy.uri());
+            far.redis().call("PING").block(SOON);
+            proxy.latency(FaultProxy.Direction.DOWN, Duration.ofMillis(200), Duration.ZERO);
+            for (Mono<Lease> taking :
+                    List.of(of(far, 60_000).tryAcquire(), of(far, 60_000).acquire())) {
+                Disposable taker = taking.subscribe();
+                Eventually.await(
+                        "the lock to be taken",
+                        SOON,
+                        () -> raw("EXISTS", key("owner")).number(0) == 1);
+                taker.dispose();
+                Eventually.await(
+                        "a free lock",
+                        Duration.ofSeconds(3),
+                        () -> raw("EXISTS", key("owner")).number(0) == 0);
+            }
+            far.shutdown().block(SOON);
+        }
+    }
+
+    @Test
+    @DisplayName("whoever does not wait for a lock any more does not wait on unseen until it is free")
+    void waitsNoLonger() {
+        Lease held = of(mill, 60_000).tryAcquire().block(SOON);
+        Disposable waiting = of(other, 60_000).acquire().subscribe();
+        Eventually.await(
+                "a waiting one",
+                SOON,
+                () -> raw("PUBSUB", "NUMSUB", key("owner")).number(1) == 1);
+        waiting.dispose();
+        Eventually.await(
+                "nobody waiting",
+                Duration.ofSeconds(3),
+                () -> raw("PUBSUB", "NUMSUB", key("owner")).number(1) == 0);
+        assertThat(held.renew().block(SOON)).isTrue();
     }
 
     @Test

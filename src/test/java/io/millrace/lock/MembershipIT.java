@@ -21,6 +21,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -130,6 +131,24 @@ class MembershipIT {
     private long exists(String key) {
         return Reply.of(Objects.requireNonNull(mill.redis().call("EXISTS", key).block(SOON)))
                 .number(0);
+    }
+
+    @Test
+    @DisplayName("cancels at random moments leave no lock taken, however long leases are")
+    void cancelledAtRandom() {
+        Random random = new Random(7);
+        for (int i = 0; i < 500; i++) {
+            Disposable one = group(mill, 8)
+                    .ttl(Duration.ofHours(1))
+                    .share(share -> Mono.never())
+                    .subscribe();
+            LockSupport.parkNanos(random.nextInt(4_000_000));
+            one.dispose();
+        }
+        Eventually.await(
+                "free locks",
+                SOON,
+                () -> IntStream.range(0, 8).allMatch(i -> exists("ms:lock:{g" + i + "/0}:owner") == 0));
     }
 
     @Test

@@ -59,6 +59,23 @@ class HandlingFaultsIT {
     }
 
     @Test
+    @DisplayName("a lease that is extended again and again keeps nothing of the extensions before")
+    void manyExtensions() {
+        rig.deliver("a", "1");
+        Delivery held = rig.lease(1, LONG).get(0);
+        assertThat(Flux.range(0, 50)
+                        .flatMap(i -> held.extend(), 50)
+                        .collectList()
+                        .block(SOON))
+                .hasSize(50)
+                .containsOnly(true);
+        assertThat(held.isExtending()).isFalse();
+        assertThat(held.ack().block(SOON)).isTrue();
+        assertThat(held.extend().block(SOON)).isFalse();
+        assertThat(held.isExtending()).isFalse();
+    }
+
+    @Test
     @Tag("L8")
     @Tag("P5")
     @DisplayName("L8 P5 handlers block for 3 s under leases of 1 s: renewed in time, each message is handled once")

@@ -28,6 +28,7 @@ import org.junit.jupiter.api.Test;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 import reactor.core.scheduler.Schedulers;
 import reactor.util.retry.Retry;
 
@@ -55,6 +56,56 @@ class OutageIT {
         admin.close();
         proxy.close();
         redis.close();
+    }
+
+    @Test
+    @Tag("F21")
+    @DisplayName(
+            "F21 consuming is stopped while Redis hangs: what failed before is given back all the same, however many they were")
+    void stoppedWhileRedisHangs() {
+        admin.fill("a", 60);
+        Sinks.Empty<Void> fail = Sinks.empty();
+        AtomicInteger begun = new AtomicInteger();
+        running = rig.queue
+                .consume(
+                        message -> fail.asMono()
+                                .doOnSubscribe(begin -> begun.incrementAndGet())
+                                .then(Mono.error(new IllegalStateException("failed"))),
+                        ConsumeOptions.builder().concurrency(60).build())
+                .subscribe();
+        Eventually.await("all being handled", QueueRig.SOON, () -> begun.get() == 60);
+        redis.pause();
+        fail.tryEmitEmpty(); // more calls than may be out at a time
+        running.dispose();
+        redis.resume();
+        Eventually.await("nothing leased", Duration.ofSeconds(5), () -> admin.inFlight() == 0);
+    }
+
+    @Test
+    @Tag("F21")
+    @DisplayName(
+            "F21 consuming is stopped when a message is done whose lease is just being extended: it is done all the same")
+    void stoppedWhileExtending() {
+        admin.fill("a", 1);
+        Sinks.Empty<Void> done = Sinks.empty();
+        proxy.latency(FaultProxy.Direction.DOWN, Duration.ofMillis(300), Duration.ZERO);
+        running = rig.queue
+                .consume(
+                        message -> done.asMono(),
+                        ConsumeOptions.builder()
+                                .lease(QueueRig.LONG
+                                        .mutate()
+                                        .lease(Duration.ofMillis(1_500))
+                                        .build())
+                                .build())
+                .subscribe();
+        Eventually.await("an extension", QueueRig.SOON, () -> admin.number("HLEN", admin.key("extended")) == 1);
+        done.tryEmitEmpty(); // 300 ms before word of it is here
+        running.dispose();
+        Eventually.await(
+                "the acknowledgement",
+                Duration.ofSeconds(1),
+                () -> admin.facets().isEmpty());
     }
 
     @Test

@@ -32,6 +32,7 @@ class SlowListenerIT {
                 QueueRig listening = QueueRig.on(server, namespace)) {
             rig.mill.queues().unregister("q").block(QueueRig.SOON); // only published
             AtomicBoolean ready = new AtomicBoolean();
+            AtomicBoolean otherReady = new AtomicBoolean();
             AtomicLong heard = new AtomicLong();
             AtomicLong lost = new AtomicLong();
             AtomicLong fast = new AtomicLong();
@@ -55,11 +56,12 @@ class SlowListenerIT {
             BaseSubscriber<LiveSignal> other = new BaseSubscriber<>() {
                 @Override
                 protected void hookOnNext(LiveSignal signal) {
+                    otherReady.set(true);
                     fast.addAndGet(signal instanceof LiveSignal.Heard ? 1 : 0);
                 }
             };
             rig.mill.listenSignals("*").subscribe(other);
-            Eventually.await("listening", QueueRig.SOON, ready::get);
+            Eventually.await("both to listen", QueueRig.SOON, () -> ready.get() && otherReady.get());
             long before = usedHeap();
             String body = "x".repeat(50_000);
             // As fast as the other hears them: what it cannot keep up with the server would drop for it, too.

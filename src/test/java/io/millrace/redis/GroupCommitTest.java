@@ -57,6 +57,34 @@ class GroupCommitTest {
     }
 
     @Test
+    @DisplayName("a caller whose code throws what Reactor lets pass does not keep the others from their results")
+    void callerThrows() {
+        GroupCommit<Integer, String> commit = manual(10, 1, 10);
+        List<String> results = new ArrayList<>();
+        List<Throwable> errors = new ArrayList<>();
+        for (int i = 0; i < 2; i++) {
+            commit.submit(0).subscribe();
+            commit.submit(1)
+                    .subscribe(
+                            r -> {
+                                throw new NoClassDefFoundError("theirs");
+                            },
+                            error -> {
+                                throw new NoClassDefFoundError("theirs");
+                            });
+            commit.submit(2).subscribe(results::add, errors::add);
+            answers.get(2 * i).tryEmitValue(done(List.of(0)));
+            if (i == 0) {
+                answers.get(1).tryEmitValue(done(List.of(1, 2)));
+            } else {
+                answers.get(3).tryEmitError(new IllegalStateException("down"));
+            }
+        }
+        assertThat(results).containsExactly("r2");
+        assertThat(errors).extracting(Throwable::getMessage).containsExactly("down");
+    }
+
+    @Test
     @DisplayName("each caller gets a result or an error of its own")
     void ownOutcome() {
         GroupCommit<Integer, String> commit = new GroupCommit<>(

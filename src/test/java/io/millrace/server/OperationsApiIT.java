@@ -21,6 +21,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -63,6 +64,57 @@ class OperationsApiIT {
     void stop() {
         server.stop().block(SOON);
         mill.shutdown().block(SOON);
+    }
+
+    @Test
+    void manyReceiptsAreAnsweredInTheirOrder() {
+        http.put("/api/queues/q", "{\"pattern\":\".*\"}");
+        for (int round = 0; round < 10; round++) {
+            deliverMany("r" + round + "-", 700);
+            List<String> receipts = new ArrayList<>();
+            while (receipts.size() < 700) {
+                http.post("/api/queues/q/pull", HttpTester.JSON, "{\"n\":256,\"lease\":\"30s\"}")
+                        .list("messages")
+                        .forEach(one -> receipts.add((String) ((Map<?, ?>) one).get("receipt")));
+            }
+            Answer acknowledged =
+                    http.post("/api/queues/q/ack", HttpTester.JSON, Json.text(Map.of("receipts", receipts)));
+            assertThat(acknowledged.list("refused")).isEmpty();
+            assertThat(acknowledged.list("acknowledged")).isEqualTo(receipts);
+        }
+    }
+
+    @Test
+    void whatOnePartitionDoesNotGiveDoesNotLoseWhatOthersGave() {
+        http.put("/api/queues/q", "{\"pattern\":\".*\",\"partitions\":4}");
+        deliverMany("p", 40);
+        String ring = mill.redis().keys().unitText("queue", "q", 2) + "ring";
+        mill.redis().call("RENAME", ring, ring + "-kept").block(SOON);
+        mill.redis().call("SET", ring, "broken").block(SOON);
+        Set<String> ids = new HashSet<>(pulledIds());
+        assertThat(ids).hasSizeBetween(1, 39);
+        assertThat(http.post("/api/queues/q/pull", HttpTester.JSON, "{\"n\":100}")
+                        .status())
+                .isGreaterThanOrEqualTo(500);
+        mill.redis().call("RENAME", ring + "-kept", ring).block(SOON);
+        ids.addAll(pulledIds());
+        assertThat(ids).hasSize(40);
+    }
+
+    private void deliverMany(String prefix, int count) {
+        mill.queues()
+                .deliverAll(IntStream.range(0, count)
+                        .mapToObj(i -> Event.of("f" + i % 20, "t", "n").withId(prefix + i))
+                        .toList())
+                .block(SOON);
+    }
+
+    private List<String> pulledIds() {
+        Answer pulled = http.post("/api/queues/q/pull", HttpTester.JSON, "{\"n\":100}");
+        assertThat(pulled.status()).isEqualTo(200);
+        return pulled.list("messages").stream()
+                .map(one -> (String) ((Map<?, ?>) one).get("id"))
+                .toList();
     }
 
     @Test
