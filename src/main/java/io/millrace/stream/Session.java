@@ -224,7 +224,7 @@ final class Session {
         if (!demand.isOpen()) {
             return wake.await(LOOK_AGAIN).then(Mono.empty());
         }
-        if (look) {
+        if (look || lane.isToBeLookedAt()) {
             return lookAround().onErrorResume(Delayer::isPassing, this::paused).then(Mono.empty());
         }
         if (paused) {
@@ -260,8 +260,8 @@ final class Session {
             });
         }
         return lane.goesFirst()
-                ? backfill(position)
-                : log().flatMap(entries -> entries.isEmpty() ? backfill(null) : taken(entries));
+                ? backfill()
+                : log().flatMap(entries -> entries.isEmpty() ? backfill() : taken(entries));
     }
 
     private Mono<List<StreamEntry>> log(Object... block) {
@@ -285,9 +285,8 @@ final class Session {
         return offer(batch);
     }
 
-    /** @param logPosition up to where the log was read; {@code null}: to its end */
-    private Mono<StreamBatch> backfill(@Nullable EntryId logPosition) {
-        return lane.next(options.batchSize(), logPosition)
+    private Mono<StreamBatch> backfill() {
+        return lane.next(options.batchSize(), position)
                 .flatMap(entries -> offer(new StreamBatch(keys.stream(), keys.shard(), entries, true, lease.fence())));
     }
 
