@@ -15,6 +15,7 @@ import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -47,6 +48,20 @@ class ProcessingIT {
     @AfterEach
     void close() {
         rig.close();
+    }
+
+    @Test
+    @Tag("X16")
+    @DisplayName("X16 CloudEvents without a time that are sent again later are known: what was sent counts, not when it came")
+    void sentAgainWithoutATime() {
+        Head head = name -> name.equals("content-type") ? "application/cloudevents-batch+json" : null;
+        byte[] body = "[{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"https://x/1\",\"type\":\"t\"}]"
+                .getBytes(StandardCharsets.UTF_8);
+        Intake intake = drain().build().intake();
+        assertThat(intake.store(intake.read(head, body)).block(SOON)).isEqualTo(Intake.Stored.NEW);
+        long then = System.currentTimeMillis();
+        Eventually.await("another time", SOON, () -> System.currentTimeMillis() > then);
+        assertThat(intake.store(intake.read(head, body)).block(SOON)).isEqualTo(Intake.Stored.KNOWN);
     }
 
     private DrainBuilder drain() {
