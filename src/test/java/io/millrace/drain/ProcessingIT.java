@@ -52,7 +52,8 @@ class ProcessingIT {
 
     @Test
     @Tag("X16")
-    @DisplayName("X16 CloudEvents without a time that are sent again later are known: what was sent counts, not when it came")
+    @DisplayName(
+            "X16 CloudEvents without a time that are sent again later are known: what was sent counts, not when it came")
     void sentAgainWithoutATime() {
         Head head = name -> name.equals("content-type") ? "application/cloudevents-batch+json" : null;
         byte[] body = "[{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"https://x/1\",\"type\":\"t\"}]"

@@ -434,10 +434,7 @@ class StreamContractIT {
                 .blockLast(SOON);
         try (StreamRig other = StreamRig.on(redis.uri(), "c")) {
             AtomicInteger kills = new AtomicInteger();
-            Disposable kill = Flux.interval(Duration.ofMillis(15), Schedulers.boundedElastic())
-                    .onBackpressureDrop()
-                    .concatMap(tick -> rig.mill.redis().call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
-                    .subscribe(killed -> kills.addAndGet(((Long) killed).intValue()));
+            Disposable kill = rig.killing(kills).subscribe();
             Delayer delayer = other.mill.streams().delayer("s", Duration.ZERO);
             Flux.range(0, 8)
                     .flatMap(i -> delayer.runOnce().retryWhen(Retry.fixedDelay(1_000, Duration.ofMillis(10))))
