@@ -428,7 +428,7 @@ class StreamContractIT {
     @Tag("R5")
     @DisplayName("R5 connections are killed while due notes are moved, so that moves are repeated: one entry a note")
     void killedWhileNotesAreMoved() {
-        Flux.range(0, 30)
+        Flux.range(0, 120)
                 .concatMap(i -> rig.producer.delayAll(
                         IntStream.range(i * 500, i * 500 + 500).boxed().toList()))
                 .blockLast(SOON);
@@ -447,7 +447,7 @@ class StreamContractIT {
                         .map(entry -> (Integer) entry.get("id"))
                         .collectSortedList()
                         .block(SOON))
-                .isEqualTo(numbers(15_000));
+                .isEqualTo(numbers(60_000));
     }
 
     @Test
