@@ -19,13 +19,15 @@ if known[3] then return {'CANCELLED', fed} end
 if known[4] then return {'OK', fed} end
 local names = call('SMEMBERS', unit .. 'consumers')
 if #names == 0 then return {'NOBODY', 0} end
-local last = look_at(unit .. 'lane')
 local done, idle = fed, {}
 for i = 1, #names do
-  if less(lane_offset(unit, names[i]), last) then
-    done = math.min(done, tonumber(call('HGET', job, 'done:' .. names[i]) or 0))
-  else
+  local waits = lane_next(unit, lane_offset(unit, names[i]))
+  if not waits then
     idle[#idle + 1] = names[i]
+  elseif lane_field(waits, 'job') == id then
+    done = math.min(done, lane_field(waits, 'n') - 1)
+  else
+    done = math.min(done, tonumber(call('HGET', job, 'done:' .. names[i]) or 0))
   end
 end
 if #ARGV > 4 and tonumber(ARGV[#ARGV - 1]) > seq and fed - done >= tonumber(ARGV[2]) then return {'FULL', fed} end

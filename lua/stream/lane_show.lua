@@ -3,6 +3,7 @@
                                                                         "<namespace>:stream:{<name>/<shard>}:"
   ARGV[1]  id of a backfill that is to be cancelled, or empty      ARGV[2]  how long it is remembered, ms
   Returns  {"OK", 1 when this cancelled it, {id, fed, 1 when all was fed, 1 when cancelled, consumer, handled, skipped, ...}, ...} by id.
+  Flags    allow-oom
   Twice    a repeated call changes nothing. Cost: 3 calls, 1 a backfill and 1 more for each of its consumers. ]]
 local call, unit, victim = redis.call, KEYS[1], ARGV[1]
 local changed = 0
@@ -27,6 +28,8 @@ for i = 1, #ids do
       one[#one + 1] = counts[2] or 0
     end
     reply[#reply + 1] = one
+  else
+    call('SREM', unit .. 'backfills', ids[i]) -- it is remembered no longer
   end
 end
 return reply

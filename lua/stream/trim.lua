@@ -18,7 +18,7 @@ local t = call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local names = call('SMEMBERS', unit .. 'consumers')
 table.sort(names)
-local consumers, least, lane_least = {}, nil, nil
+local reply, least, lane_least = {'OK', 0, '', 0}, nil, nil
 local lane = call('EXISTS', unit .. 'lane') == 1
 for i = 1, #names do
   local offset = call('GET', KEYS[3] .. names[i]) or '0-0'
@@ -29,10 +29,10 @@ for i = 1, #names do
     if not lane_least or less(handled, lane_least) then lane_least = handled end
     if waits and less(lane_field(waits, 'after'), least) then least = lane_field(waits, 'after') end
   end
-  consumers[#consumers + 1] = names[i]
-  consumers[#consumers + 1] = offset
+  reply[#reply + 1] = names[i]
+  reply[#reply + 1] = offset
   local unread = call('XRANGE', log, '(' .. offset, '+', 'COUNT', 1)[1]
-  consumers[#consumers + 1] = unread and math.max(0, now - string.match(unread[1], '^%d+')) or -1
+  reply[#reply + 1] = unread and math.max(0, now - string.match(unread[1], '^%d+')) or -1
 end
 local below = ARGV[2]
 if below == '' and least then below = next_id(least) end
@@ -47,4 +47,5 @@ if highest then
   if #call('XRANGE', log, '-', '(' .. below, 'COUNT', 1) > 0 then more = 1 end
 end
 if lane_least then call('XTRIM', unit .. 'lane', 'MINID', '~', next_id(lane_least), 'LIMIT', ARGV[1]) end
-return {'OK', removed, below, more, unpack(consumers)}
+reply[2], reply[3], reply[4] = removed, below, more
+return reply

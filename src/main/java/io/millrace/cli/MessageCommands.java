@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -17,6 +18,15 @@ import picocli.CommandLine.Parameters;
 final class MessageCommands {
 
     private MessageCommands() {}
+
+    /** Does something to each; whether it was done to all is the exit code. */
+    private static int each(List<String> all, Predicate<String> action) {
+        boolean done = true;
+        for (String one : all) {
+            done &= action.test(one);
+        }
+        return done ? Main.DONE : Main.PARTLY;
+    }
 
     @Command(
             name = "pull",
@@ -96,13 +106,11 @@ final class MessageCommands {
 
         @Override
         int run(Session session) {
-            boolean all = true;
-            for (String receipt : receipts) {
+            return each(receipts, receipt -> {
                 boolean acknowledged = acknowledge(session, receipt);
                 session.console().data(Shapes.acknowledged(receipt, acknowledged));
-                all &= acknowledged;
-            }
-            return all ? Main.DONE : Main.PARTLY;
+                return acknowledged;
+            });
         }
 
         private boolean acknowledge(Session session, String text) {
@@ -156,8 +164,7 @@ final class MessageCommands {
 
         @Override
         int run(Session session) {
-            boolean all = true;
-            for (String id : ids) {
+            return each(ids, id -> {
                 boolean cancelled = Objects.requireNonNull(
                         session.mill().queue(name).cancel(id).block());
                 Map<String, Object> shape = new LinkedHashMap<>();
@@ -165,9 +172,8 @@ final class MessageCommands {
                 shape.put("id", id);
                 shape.put("cancelled", cancelled);
                 session.console().data(shape);
-                all &= cancelled;
-            }
-            return all ? Main.DONE : Main.PARTLY;
+                return cancelled;
+            });
         }
     }
 }

@@ -62,12 +62,9 @@ final class StreamConsumeCommand extends StreamConsumerAction {
         return Main.DONE;
     }
 
-    /** The last entries there are, of the shards that have any this consumer has not committed. */
+    /** The last ids there are, of the shards with entries this consumer has not committed; what is gone it need not read. */
     private Mono<Map<Integer, EntryId>> open(Session session) {
-        return stream(session)
-                .state()
-                .filter(state -> state.last().isAfter(offset(state)))
-                .collectMap(StreamState::shard, StreamState::last);
+        return stream(session).state().filter(this::isBehind).collectMap(StreamState::shard, StreamState::last);
     }
 
     /** Ends when everything is committed, by other members of the consumer too: shards that are theirs are not seen here. */
@@ -80,12 +77,8 @@ final class StreamConsumeCommand extends StreamConsumerAction {
                 .then();
     }
 
-    private EntryId offset(StreamState state) {
-        return state.consumers().stream()
-                .filter(one -> one.name().equals(consumer))
-                .map(StreamState.ConsumerState::offset)
-                .findFirst()
-                .orElse(EntryId.ZERO);
+    private boolean isBehind(StreamState state) {
+        return state.consumers().stream().anyMatch(one -> one.name().equals(consumer) && one.lag() > 0);
     }
 
     private Mono<Void> printed(Session session, StreamDelivery one) {

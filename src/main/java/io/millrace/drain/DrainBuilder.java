@@ -169,7 +169,9 @@ public final class DrainBuilder {
 
     /**
      * Delivers what is left behind the stack so far into facet queues: type of change as type, URL as name, topic as attribute, under an
-     * id that keeps it single.
+     * id that keeps it single. When a queue refuses one, since as many of its facet wait as may, the batch is processed again until it
+     * does not; other queues know what they have for as long as they remember ids. What is too large for queues goes
+     * without its data, behind the others of its batch.
      *
      * @param environment of an event; its topic, for example
      */

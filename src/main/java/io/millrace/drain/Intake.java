@@ -105,7 +105,7 @@ public final class Intake {
         }
         byte[] signedId = isSigned(head) ? bytes("w", required(head, "webhook-id")) : null;
         if (form == Form.ROUTEMASTER) {
-            return incoming(signedId == null ? bytes("b", "") : signedId, body, signedId == null);
+            return incoming(signedId == null ? digest(body) : Digests.of(16, signedId), body);
         }
         List<CloudEvents.Read> events = switch (form) {
             case BINARY -> List.of(CloudEvents.binary(head, body));
@@ -115,11 +115,19 @@ public final class Intake {
         };
         byte[] wire =
                 Notifications.write(events.stream().map(CloudEvents.Read::event).toList());
-        byte[] key = signedId;
-        if (key == null && form != Form.BATCH) {
-            key = bytes("c", events.get(0).identity());
+        if (signedId != null) {
+            return incoming(Digests.of(16, signedId), wire);
         }
-        return incoming(key == null ? bytes("b", "") : key, wire, key == null);
+        return incoming(
+                form == Form.BATCH
+                        ? digest(body)
+                        : Digests.of(16, bytes("c", events.get(0).identity())),
+                wire);
+    }
+
+    /** Of what was sent, not of what was made of it: events without a time were given that of their arrival. */
+    private static byte[] digest(byte[] body) {
+        return Digests.of(16, bytes("b", ""), body);
     }
 
     /**
@@ -147,7 +155,7 @@ public final class Intake {
         return outcomes.asFlux();
     }
 
-    private Incoming incoming(byte[] key, byte[] wire, boolean byBody) {
+    private Incoming incoming(byte[] digest, byte[] wire) {
         Notifications.Summary summary = Notifications.check(wire, settings.maxEvents());
         long ahead = summary.latest() - System.currentTimeMillis();
         if (ahead > settings.maxAhead().toMillis()) {
@@ -155,7 +163,6 @@ public final class Intake {
                     "an event is " + ahead / 1000 + " s ahead of this server's clock, more than "
                             + settings.maxAhead().toSeconds() + " s");
         }
-        byte[] digest = byBody ? Digests.of(16, key, wire) : Digests.of(16, key);
         return new Incoming(digest, wire, summary.count());
     }
 

@@ -66,6 +66,12 @@ public final class BlockingReader {
                 .publishOn(worker);
     }
 
+    /** Closes the connection, which nobody has used. */
+    @SuppressWarnings("FutureReturnValueIgnored") // nobody waits for it, and what fails ends with the client
+    void abandon() {
+        connection.control().closeAsync();
+    }
+
     /** Closes the connection. */
     public Mono<Void> close() {
         return Mono.fromCompletionStage(

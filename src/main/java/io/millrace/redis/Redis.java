@@ -198,7 +198,8 @@ public final class Redis {
     }
 
     /**
-     * A connection of one's own for reads that block: nobody else waits behind them.
+     * A connection of one's own for reads that block: nobody else waits behind them. One that is still being made when its caller
+     * cancels is closed as soon as it is there; who has got one closes it.
      *
      * @param longestBlock how long one read may block at the most; up to 5 s
      */
@@ -207,9 +208,10 @@ public final class Redis {
             throw new IllegalArgumentException("a read may block for " + DeadConnectionGuard.LONGEST_BLOCK.toSeconds()
                     + " s at the most, was " + longestBlock);
         }
-        return driver.flatMap(open -> open.connect(longestBlock.plusSeconds(2)))
+        Mono<BlockingReader> connecting = driver.flatMap(open -> open.connect(longestBlock.plusSeconds(2)))
                 .<BlockingReader>map(open -> new BlockingReader(open, worker))
                 .onErrorMap(RedisErrors::translate);
+        return Detached.run(connecting, BlockingReader::abandon);
     }
 
     /** Ends when this is closed: loops end with it. */

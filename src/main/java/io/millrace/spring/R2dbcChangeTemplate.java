@@ -66,12 +66,12 @@ public class R2dbcChangeTemplate extends R2dbcEntityTemplate {
 
     @Override
     public ReactiveDelete delete(Class<?> type) {
-        return new Deleting(type, Query.empty(), null);
+        return new Writing(type, Query.empty(), null);
     }
 
     @Override
     public ReactiveUpdate update(Class<?> type) {
-        return new Updating(type, Query.empty(), null);
+        return new Writing(type, Query.empty(), null);
     }
 
     private ReactiveDelete plainDelete(Class<?> type) {
@@ -118,27 +118,32 @@ public class R2dbcChangeTemplate extends R2dbcEntityTemplate {
         return Criteria.where(id.getName()).in(some);
     }
 
-    /** {@code template.delete(type).from(table).matching(query).all()}, step by step. */
-    private final class Deleting implements ReactiveDelete {
+    /** {@code template.delete(type)…} and {@code template.update(type)…}, step by step; of which rows is said alike. */
+    private final class Writing implements ReactiveDelete, ReactiveUpdate {
 
         private final Class<?> type;
         private final Query query;
         private final @Nullable SqlIdentifier table;
 
-        Deleting(Class<?> type, Query query, @Nullable SqlIdentifier table) {
+        Writing(Class<?> type, Query query, @Nullable SqlIdentifier table) {
             this.type = type;
             this.query = query;
             this.table = table;
         }
 
         @Override
-        public DeleteWithQuery from(SqlIdentifier other) {
-            return new Deleting(type, query, other);
+        public Writing from(SqlIdentifier other) {
+            return new Writing(type, query, other);
         }
 
         @Override
-        public TerminatingDelete matching(Query other) {
-            return new Deleting(type, other, table);
+        public Writing inTable(SqlIdentifier other) {
+            return from(other);
+        }
+
+        @Override
+        public Writing matching(Query other) {
+            return new Writing(type, other, table);
         }
 
         @Override
@@ -146,30 +151,6 @@ public class R2dbcChangeTemplate extends R2dbcEntityTemplate {
             DeleteWithQuery plain =
                     table == null ? plainDelete(type) : plainDelete(type).from(table);
             return captured(query, type, table, chosen -> plain.matching(chosen).all());
-        }
-    }
-
-    /** {@code template.update(type).inTable(table).matching(query).apply(update)}, step by step. */
-    private final class Updating implements ReactiveUpdate {
-
-        private final Class<?> type;
-        private final Query query;
-        private final @Nullable SqlIdentifier table;
-
-        Updating(Class<?> type, Query query, @Nullable SqlIdentifier table) {
-            this.type = type;
-            this.query = query;
-            this.table = table;
-        }
-
-        @Override
-        public UpdateWithQuery inTable(SqlIdentifier other) {
-            return new Updating(type, query, other);
-        }
-
-        @Override
-        public TerminatingUpdate matching(Query other) {
-            return new Updating(type, other, table);
         }
 
         @Override

@@ -234,7 +234,7 @@ public final class ConsumerOptions {
             return this;
         }
 
-        /** Where a consumer begins that is not registered yet: after this id. Defaults to {@link EntryId#ZERO}, the beginning. */
+        /** Where a consumer begins that is not registered yet: after this id, at most at the end. Defaults to {@link EntryId#ZERO}, the beginning. */
         public Builder beginAfter(EntryId id) {
             this.beginAfter = id;
             return this;

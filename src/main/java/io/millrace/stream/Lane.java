@@ -3,15 +3,13 @@ package io.millrace.stream;
 import io.millrace.lock.Lease;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
+import io.millrace.stream.LaneParts.Part;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
-import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /**
@@ -31,9 +29,6 @@ final class Lane {
     private static final int MOST_REMEMBERED = 100_000;
     private static final int PAGE = 1_000;
 
-    /** What is to be handled of what was read, up to {@code last}; {@code skipped} of those were left out as overtaken. */
-    private record Part(EntryId last, long skipped) {}
-
     private final Redis redis;
     private final StreamKeys keys;
     private final String consumer;
@@ -42,11 +37,12 @@ final class Lane {
     // Touched by the loop only.
     private @Nullable EntryId position; // in the lane
     private int turn;
-    private final Map<Object, EntryId> overtaking =
+    private final Map<String, EntryId> overtaking =
             new LinkedHashMap<>(); // record to its last entry in the log, in that order
+    private boolean open;
 
-    private volatile boolean open;
-    private final TreeMap<EntryId, Part> out = new TreeMap<>(); // by the last id handed out, guarded by itself
+    private volatile boolean more; // something waits that may not have been looked at
+    private final LaneParts parts = new LaneParts();
 
     Lane(Redis redis, StreamKeys keys, String consumer, Lease lease) {
         this.redis = redis;
@@ -74,19 +70,24 @@ final class Lane {
     }
 
     private void remember(StreamEntry entry) {
-        Object key = keyOrNull(entry);
+        String key = keyOrNull(entry);
         if (key != null) {
             overtaking.remove(key);
             overtaking.put(key, entry.id());
         }
     }
 
-    private static @Nullable Object keyOrNull(StreamEntry entry) {
+    private static @Nullable String keyOrNull(StreamEntry entry) {
         try {
-            return entry.key();
+            return entry.key().toString(); // as Change.key() has it
         } catch (RuntimeException e) {
             return null; // it has no record that could be told; it becomes a dead letter
         }
+    }
+
+    /** Whether something has come to this lane while it was closed: what the log brings from then on is to be remembered. */
+    boolean isToBeLookedAt() {
+        return more && !open;
     }
 
     /**
@@ -95,18 +96,29 @@ final class Lane {
      * @param logPosition up to where the log was read
      */
     Mono<Void> look(EntryId logPosition) {
-        return open
-                ? Mono.empty()
-                : read(1).flatMap(reply -> {
-                    position = EntryId.parse(reply.text(1));
-                    if (reply.size() == 3) {
-                        return Mono.empty();
-                    }
-                    overtaking.clear();
-                    turn = 0;
-                    return remember(EntryId.parse(reply.text(4)), logPosition)
-                            .then(Mono.<Void>fromRunnable(() -> open = true));
-                });
+        return commitLeading().then(Mono.defer(() -> open ? Mono.empty() : opened(logPosition)));
+    }
+
+    private Mono<Void> opened(EntryId logPosition) {
+        more = false;
+        return read(1, logPosition).flatMap(reply -> {
+            position = EntryId.parse(reply.text(1));
+            if (isEmpty(reply)) {
+                return Mono.empty();
+            }
+            overtaking.clear();
+            turn = 0;
+            return remember(firstAfter(reply), logPosition).then(Mono.<Void>fromRunnable(() -> open = true));
+        });
+    }
+
+    private static boolean isEmpty(Reply reply) {
+        return reply.text(4).isEmpty();
+    }
+
+    /** The last id the log had given when the first one was added that waits. */
+    private static EntryId firstAfter(Reply reply) {
+        return EntryId.parse(reply.text(4));
     }
 
     /** What the log has brought between two ids. */
@@ -127,45 +139,46 @@ final class Lane {
     /**
      * The next entries to be handled, if there are any that may be; what is to be left out before them is committed.
      *
-     * @param logPosition up to where the log was read; {@code null}: to its end
+     * @param logPosition up to where the log was read
      */
-    Mono<List<StreamEntry>> next(int most, @Nullable EntryId logPosition) {
-        return read(most).flatMap(reply -> {
+    Mono<List<StreamEntry>> next(int most, EntryId logPosition) {
+        return read(most, logPosition).flatMap(reply -> {
             turn = 0;
+            if (isEmpty(reply)) {
+                open = false;
+                overtaking.clear();
+                return Mono.empty();
+            }
+            forget(firstAfter(reply));
+            boolean cancelled = reply.number(2) == 1;
             List<StreamEntry> kept = new ArrayList<>();
             EntryId last = null;
             long skipped = 0;
-            boolean cancelled = reply.number(2) == 1;
-            if (reply.size() > 3) {
-                forget(EntryId.parse(reply.text(4)));
-            }
-            for (int i = 3; i < reply.size(); i += 3) {
-                EntryId after = EntryId.parse(reply.text(i + 1));
-                if (logPosition != null && after.isAfter(logPosition) && !cancelled) {
-                    break;
-                }
+            for (int i = 5; i < reply.size(); i += 3) {
                 StreamEntry entry = new StreamEntry(EntryId.parse(reply.text(i)), reply.bytes(i + 2));
                 last = entry.id();
-                boolean overtaken = !cancelled && isOvertaken(entry, after);
+                boolean overtaken = !cancelled && isOvertaken(entry, EntryId.parse(reply.text(i + 1)));
                 skipped += overtaken ? 1 : 0;
                 if (!cancelled && !overtaken) {
                     kept.add(entry);
                 }
             }
             if (last == null) {
-                if (reply.size() == 3) {
-                    open = false;
-                    overtaking.clear();
-                }
                 return Mono.empty();
             }
             position = last;
-            return kept.isEmpty() ? leftOut(last, skipped) : handOut(kept, new Part(last, skipped));
+            Part part = new Part(reply.text(3), last, skipped);
+            if (kept.isEmpty()) { // committed at once, unless something before it is still being handled
+                parts.leftOut(part);
+                return commitLeading().then(Mono.empty());
+            }
+            parts.handedOut(kept.get(kept.size() - 1).id(), part);
+            return Mono.just(kept);
         });
     }
 
     private boolean isOvertaken(StreamEntry entry, EntryId after) {
-        Object key = keyOrNull(entry);
+        String key = keyOrNull(entry);
         EntryId newer = key == null ? null : overtaking.get(key);
         return newer != null && newer.isAfter(after);
     }
@@ -178,53 +191,36 @@ final class Lane {
         }
     }
 
-    private Mono<List<StreamEntry>> handOut(List<StreamEntry> entries, Part part) {
-        synchronized (out) {
-            out.put(entries.get(entries.size() - 1).id(), part);
-        }
-        return Mono.just(entries);
-    }
-
-    /** At once, unless something before it is still being handled: then together with that. */
-    private Mono<List<StreamEntry>> leftOut(EntryId last, long skipped) {
-        synchronized (out) {
-            if (!out.isEmpty()) {
-                out.compute(
-                        out.lastKey(),
-                        (id, part) ->
-                                new Part(last, Objects.requireNonNull(part).skipped() + skipped));
-                return Mono.empty();
-            }
-        }
-        return commit(last, skipped, List.of()).then(Mono.empty());
-    }
-
     /**
      * Everything handed out up to an id is handled.
      *
      * @return what came of it
      */
     Mono<StreamScripts.LaneCommitted> commit(EntryId upTo, List<Session.Parked> parked) {
+        return Mono.defer(() -> commit(parts.upTo(upTo), parked))
+                // What was left out meanwhile. Failing, it is committed with the next look: the commit asked for is
+                // done.
+                .delayUntil(done -> commitLeading().onErrorResume(Delayer::isPassing, away -> Mono.empty()));
+    }
+
+    /** Whoever else commits as well, or has taken the lock: what of these parts is committed stays so. */
+    private Mono<Void> commitLeading() {
         return Mono.defer(() -> {
-            Part part;
-            synchronized (out) {
-                part = out.getOrDefault(upTo, new Part(upTo, 0));
-            }
-            return commit(part.last(), part.skipped(), parked).doOnNext(done -> {
-                synchronized (out) {
-                    out.headMap(upTo, true).clear();
-                }
-            });
+            List<Part> leading = parts.leading();
+            return leading.isEmpty() ? Mono.empty() : commit(leading, List.of()).then();
         });
     }
 
-    private Mono<StreamScripts.LaneCommitted> commit(EntryId upTo, long skipped, List<Session.Parked> parked) {
-        List<byte[]> args = new ArrayList<>(5 + 4 * parked.size());
+    private Mono<StreamScripts.LaneCommitted> commit(List<Part> some, List<Session.Parked> parked) {
+        List<byte[]> args = new ArrayList<>(4 + 2 * some.size() + 4 * parked.size());
         args.add(StreamKeys.bytes(consumer));
         args.add(StreamKeys.bytes(lease.token()));
         args.add(StreamKeys.bytes(lease.fence()));
-        args.add(StreamKeys.bytes(upTo.toString()));
-        args.add(StreamKeys.bytes(skipped));
+        args.add(StreamKeys.bytes(some.size()));
+        for (Part part : some) {
+            args.add(StreamKeys.bytes(part.last().toString()));
+            args.add(StreamKeys.bytes(part.skipped()));
+        }
         parked.forEach(one -> one.addTo(args));
         return redis.run(
                         StreamScripts.LANE_COMMIT,
@@ -233,17 +229,24 @@ final class Lane {
                                 keys.lock(consumer).lock(),
                                 keys.lock(consumer).fence()),
                         args)
-                .doOnNext(done -> open |= done.more());
+                .doOnNext(done -> {
+                    if (done.outcome() == StreamScripts.Outcome.OK) {
+                        parts.committed(some.get(some.size() - 1));
+                    }
+                    if (done.more()) {
+                        more = true;
+                    }
+                });
     }
 
-    private Mono<Reply> read(int most) {
-        return Flux.defer(() -> redis.run(
-                        StreamScripts.LANE_READ,
-                        List.of(keys.unitKey()),
-                        List.of(
-                                StreamKeys.bytes(consumer),
-                                StreamKeys.bytes(position == null ? "" : position.toString()),
-                                StreamKeys.bytes(most))))
-                .next();
+    private Mono<Reply> read(int most, EntryId logPosition) {
+        return Mono.defer(() -> redis.run(
+                StreamScripts.LANE_READ,
+                List.of(keys.logKey(), keys.unitKey()),
+                List.of(
+                        StreamKeys.bytes(consumer),
+                        StreamKeys.bytes(position == null ? "" : position.toString()),
+                        StreamKeys.bytes(most),
+                        StreamKeys.bytes(logPosition.toString()))));
     }
 }

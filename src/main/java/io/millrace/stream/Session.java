@@ -176,6 +176,7 @@ final class Session {
             args.add(StreamKeys.bytes(lease.fence()));
             args.add(StreamKeys.bytes(upTo.toString()));
             parked.forEach(one -> one.addTo(args));
+            long seen = tail.seen();
             return redis.run(
                             StreamScripts.COMMIT,
                             List.of(
@@ -192,7 +193,7 @@ final class Session {
                         }
                         committed = answer.standing().offset();
                         wake.call();
-                        compare(answer.standing());
+                        compare(answer.standing(), seen);
                         return Mono.empty();
                     });
         });
@@ -224,7 +225,7 @@ final class Session {
         if (!demand.isOpen()) {
             return wake.await(LOOK_AGAIN).then(Mono.empty());
         }
-        if (look) {
+        if (look || lane.isToBeLookedAt()) {
             return lookAround().onErrorResume(Delayer::isPassing, this::paused).then(Mono.empty());
         }
         if (paused) {
@@ -260,8 +261,8 @@ final class Session {
             });
         }
         return lane.goesFirst()
-                ? backfill(position)
-                : log().flatMap(entries -> entries.isEmpty() ? backfill(null) : taken(entries));
+                ? backfill()
+                : log().flatMap(entries -> entries.isEmpty() ? backfill() : taken(entries));
     }
 
     private Mono<List<StreamEntry>> log(Object... block) {
@@ -285,9 +286,8 @@ final class Session {
         return offer(batch);
     }
 
-    /** @param logPosition up to where the log was read; {@code null}: to its end */
-    private Mono<StreamBatch> backfill(@Nullable EntryId logPosition) {
-        return lane.next(options.batchSize(), logPosition)
+    private Mono<StreamBatch> backfill() {
+        return lane.next(options.batchSize(), position)
                 .flatMap(entries -> offer(new StreamBatch(keys.stream(), keys.shard(), entries, true, lease.fence())));
     }
 
@@ -320,6 +320,7 @@ final class Session {
     /** Registers if need be, and compares where we stand with what is there. */
     private Mono<Void> lookAround() {
         look = false;
+        long seen = tail.seen();
         return StreamScripts.open(redis, keys, consumer, options.beginAfter().toString())
                 .flatMap(standing -> {
                     if (!looked) {
@@ -327,7 +328,7 @@ final class Session {
                     }
                     paused = standing.paused();
                     passed.isMissing(standing);
-                    return gap(standing)
+                    return gap(standing, seen)
                             .then(Mono.defer(this::tellMissed))
                             .then(Mono.defer(() -> lane.look(position)))
                             .then(Mono.fromRunnable(() -> {
@@ -340,9 +341,9 @@ final class Session {
                 .then();
     }
 
-    private Mono<Void> gap(Standing standing) {
+    private Mono<Void> gap(Standing standing, long seen) {
         boolean reset = standing.last().compareTo(position) < 0
-                || (looked ? tail.wentBack(standing) : standing.added() < standing.addedBefore());
+                || (looked ? Tail.wentBack(standing, seen) : standing.added() < standing.addedBefore());
         EntryId before = position;
         if (reset) {
             // What is committed counts; ids that were given before go on from there.
@@ -373,10 +374,10 @@ final class Session {
     }
 
     /** After a commit: whether something needs a closer look. */
-    private void compare(Standing standing) {
+    private void compare(Standing standing, long seen) {
         if (passed.isMissing(standing)
                 || standing.paused()
-                || tail.wentBack(standing)
+                || Tail.wentBack(standing, seen)
                 || standing.last().compareTo(standing.offset()) < 0
                 || standing.trimmed().isAfter(standing.offset())) {
             look = true;
@@ -388,29 +389,5 @@ final class Session {
 
     private static EntryId max(EntryId one, EntryId other) {
         return one.isAfter(other) ? one : other;
-    }
-
-    /** Finds out that a log is not the one it was: it has fewer entries in its history than were seen. */
-    private static final class Tail {
-
-        private EntryId last = EntryId.ZERO;
-        private long added;
-        private long newer; // read since, and added since
-
-        synchronized void at(Standing standing) {
-            last = standing.last();
-            added = standing.added();
-            newer = 0;
-        }
-
-        synchronized void read(List<StreamEntry> entries) {
-            for (int i = entries.size() - 1; i >= 0 && entries.get(i).id().isAfter(last); i--) {
-                newer++;
-            }
-        }
-
-        synchronized boolean wentBack(Standing standing) {
-            return standing.added() < added + newer;
-        }
     }
 }

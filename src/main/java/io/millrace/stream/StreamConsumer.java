@@ -131,12 +131,15 @@ public final class StreamConsumer {
         return end.then(Mono.delay(options.drain(), redis.worker())).then();
     }
 
-    /** Moves the offset: the next entry is the first one after this id, for better or worse. What is being handled is refused its commit. */
+    /**
+     * Moves the offset: the next entry is the first one after this id, for better or worse; beyond the end is the end. What is being
+     * handled is refused its commit.
+     */
     public Mono<Void> seek(EntryId after) {
         return seek(after.toString());
     }
 
-    /** As {@link #seek(EntryId)}: the next entry is the first one added at this time or later. */
+    /** As {@link #seek(EntryId)}: the next entry is the first one added at this time or later, of a time to come the next one added. */
     public Mono<Void> seek(Instant time) {
         return seek(EntryId.before(time));
     }

@@ -34,8 +34,16 @@ public final class StreamDelivery {
         return commit(batch.lastId());
     }
 
-    /** As {@link #commit()}, up to an entry in the middle. */
+    /**
+     * As {@link #commit()}, up to an entry in the middle.
+     *
+     * @throws IllegalArgumentException in the returned Mono, if that lies behind this batch: what was not handed out would be lost
+     */
     public Mono<Void> commit(EntryId upTo) {
+        if (upTo.isAfter(batch.lastId())) {
+            return Mono.error(new IllegalArgumentException(
+                    "a batch is committed up to its end, " + batch.lastId() + ", at the most; asked for was " + upTo));
+        }
         return session.commit(batch.backfill(), upTo, List.of());
     }
 }

@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.publisher.Mono;
@@ -75,6 +76,18 @@ class StreamCommandIT {
         assertThat(consumer("p"))
                 .containsEntry("lag", 0)
                 .containsEntry("offset", produced.line(2).get("id"));
+    }
+
+    @Test
+    @Timeout(30)
+    @DisplayName("entries that are gone are not waited for: consuming ends with the last one there is")
+    void consumeWhatIsLeft() {
+        withInput("1\n2\n3\n", "stream", "produce", "p");
+        assertThat(millrace("stream", "trim", "p", "--before", "9000000000000").code())
+                .isEqualTo(Main.DONE);
+        Result consumed = millrace("stream", "consume", "p", "c");
+        assertThat(consumed.code()).isEqualTo(Main.DONE);
+        assertThat(consumed.out()).isEmpty();
     }
 
     @Test

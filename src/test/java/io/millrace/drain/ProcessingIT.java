@@ -10,11 +10,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.Event;
 import io.millrace.OverloadedException;
+import io.millrace.queue.Admission;
 import io.millrace.queue.Message;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -47,6 +49,21 @@ class ProcessingIT {
     @AfterEach
     void close() {
         rig.close();
+    }
+
+    @Test
+    @Tag("X16")
+    @DisplayName(
+            "X16 CloudEvents without a time that are sent again later are known: what was sent counts, not when it came")
+    void sentAgainWithoutATime() {
+        Head head = name -> name.equals("content-type") ? "application/cloudevents-batch+json" : null;
+        byte[] body = "[{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"https://x/1\",\"type\":\"t\"}]"
+                .getBytes(StandardCharsets.UTF_8);
+        Intake intake = drain().build().intake();
+        assertThat(intake.store(intake.read(head, body)).block(SOON)).isEqualTo(Intake.Stored.NEW);
+        long then = System.currentTimeMillis();
+        Eventually.await("another time", SOON, () -> System.currentTimeMillis() > then);
+        assertThat(intake.store(intake.read(head, body)).block(SOON)).isEqualTo(Intake.Stored.KNOWN);
     }
 
     private DrainBuilder drain() {
@@ -359,6 +376,56 @@ class ProcessingIT {
         assertThat(event.time().toEpochMilli()).isEqualTo(7);
         assertThat(event.attributes()).isEqualTo(Map.of("topic", "widgets"));
         assertThat(calls).hasValue(2);
+    }
+
+    @Test
+    @DisplayName("the bridge: what a queue refuses is not lost, it is delivered once there is room")
+    void bridgeRefused() {
+        rig.mill
+                .queues()
+                .register("changes", ".*", Admission.of(1, Admission.Overflow.REJECT))
+                .block(SOON);
+        Disposable running = drain().deliverToQueues(DrainEvent::topic).build().start();
+        Drain drain = drain().build();
+        send(drain, update("http://x/1", 1), update("http://x/2", 1));
+        assertThat(pulled()).isEqualTo("http://x/1");
+        assertThat(pulled()).isEqualTo("http://x/2");
+        awaitDone(drain);
+        running.dispose();
+    }
+
+    private String pulled() {
+        Queue<String> urls = new ConcurrentLinkedQueue<>();
+        Eventually.await("a message", SOON, () -> {
+            rig.mill
+                    .queue("changes")
+                    .pull(1)
+                    .toStream()
+                    .forEach(one -> urls.add(one.event().name()));
+            return !urls.isEmpty();
+        });
+        return urls.element();
+    }
+
+    @Test
+    @DisplayName("the bridge: an event whose data queues cannot take is delivered without, and holds up no other")
+    void bridgeTooLarge() {
+        rig.mill.queues().register("changes", ".*").block(SOON);
+        Disposable running = drain().deliverToQueues(DrainEvent::topic).build().start();
+        Drain drain = drain().build();
+        String numbers = "1E9,".repeat(220_000) + "1"; // "1E+9" each, when written again
+        byte[] body = ("[{\"topic\":\"w\",\"type\":\"update\",\"url\":\"u1\",\"t\":1,\"data\":{\"a\":[" + numbers
+                        + "]}},{\"topic\":\"w\",\"type\":\"update\",\"url\":\"u2\",\"t\":1,\"data\":{\"a\":1}}]")
+                .getBytes(StandardCharsets.UTF_8);
+        assertThat(body.length).isLessThan(DrainSettings.DEFAULT_MAX_BODY_BYTES);
+        send(drain, body);
+        awaitDone(drain);
+        running.dispose();
+        List<Message> messages =
+                rig.mill.queue("changes").pull(10).collectList().block(SOON);
+        assertThat(messages).extracting(one -> one.event().name()).containsExactly("u2", "u1");
+        assertThat(messages.get(0).event().data()).isEqualTo(Map.of("a", 1));
+        assertThat(messages.get(1).event().data()).isNull();
     }
 
     @Test

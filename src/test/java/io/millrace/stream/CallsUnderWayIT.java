@@ -142,10 +142,6 @@ class CallsUnderWayIT {
         AtomicInteger kills = new AtomicInteger();
         List<EntryId> given;
         try (StreamRig other = StreamRig.on(redis.uri(), "t")) {
-            Mono<Object> kill = rig.mill
-                    .redis()
-                    .call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-                    .doOnNext(killed -> kills.addAndGet(((Long) killed).intValue()));
             given = Flux.range(0, count / 1_000)
                     .concatMap(k -> other.producer
                             .queueAll(thousand(k).stream()
@@ -153,7 +149,7 @@ class CallsUnderWayIT {
                                     .toList())
                             .retryWhen(Retry.fixedDelay(500, Duration.ofMillis(20)))
                             .flatMapIterable(ids -> ids))
-                    .takeUntilOther(every(Duration.ofMillis(15), kill))
+                    .takeUntilOther(rig.killing(kills))
                     .collectList()
                     .block(Duration.ofSeconds(60));
         }

@@ -30,7 +30,7 @@ import reactor.util.retry.Retry;
 /** What broke in other streams: P6, P16 to P24. Each test has a server of its own. */
 class StreamPeerFaultsIT {
 
-    /** How often Redis goes away; -Doutages=20 for more. */
+    /** How often Redis goes away; -Doutages=20 for more. With -Daway=30 as well it takes 10 min, and was run to its end. */
     private static final int OUTAGES = Integer.getInteger("outages", 5);
 
     /** For how many seconds each time; -Daway=30 for longer. */
@@ -184,6 +184,27 @@ class StreamPeerFaultsIT {
                 .runOnce()
                 .block(SOON);
         assertThat(report).isEqualTo(new Trimmer.Report(0, List.of("gone"), List.of("gone")));
+    }
+
+    @Test
+    @Tag("P13")
+    @DisplayName("P13 consumers that are cancelled while they connect leave no connection behind")
+    void cancelledWhileConnecting() {
+        rig.queue("one");
+        rig.collect(rig.consumer("other")); // what they all share is there
+        Eventually.await("read", SOON, () -> rig.state("other").lag() == 0);
+        long before = clients();
+        for (int round = 0; round < 40; round++) {
+            String name = "c" + round;
+            var running = rig.run(rig.consumer(name).consume(batch -> Mono.empty()));
+            Eventually.await("its lock", SOON, () -> rig.number("EXISTS", rig.key("lock:" + name)) == 1);
+            running.dispose();
+        }
+        Eventually.await("all closed", SOON, () -> clients() == before);
+    }
+
+    private long clients() {
+        return rig.raw("CLIENT", "LIST").text(0).lines().count();
     }
 
     @Test

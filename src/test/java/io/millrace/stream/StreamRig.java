@@ -10,10 +10,14 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import reactor.core.Disposable;
 import reactor.core.Disposables;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
 
 /** A Millrace in a namespace of its own, a stream "s", and what tests do with it over and over. */
 final class StreamRig implements AutoCloseable {
@@ -152,6 +156,21 @@ final class StreamRig implements AutoCloseable {
                 .map(line -> line.replaceFirst("^[^=]*=(\\d+).*", "$1"))
                 .mapToLong(Long::parseLong)
                 .sum();
+    }
+
+    /**
+     * Kills all connections but this one's own, again and again, never ends. Not before the stream has grown since the last time: on a
+     * busy machine nothing would get on otherwise.
+     */
+    Mono<Void> killing(AtomicInteger kills) {
+        AtomicLong before = new AtomicLong(-1);
+        return Flux.interval(Duration.ofMillis(5), Schedulers.boundedElastic())
+                .onBackpressureDrop()
+                .concatMap(tick -> stream.size()
+                        .filter(size -> before.getAndSet(size) != size)
+                        .flatMap(grown -> mill.redis().call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+                        .doOnNext(killed -> kills.addAndGet(((Long) killed).intValue())))
+                .then(Mono.never());
     }
 
     long number(String command, Object... words) {
