@@ -11,6 +11,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Publisher;
@@ -34,6 +35,9 @@ final class Handling {
     private static final int MAX_CAUSE = 500;
 
     private static final Duration COMMIT_PAUSE = Duration.ofMillis(100);
+
+    /** So many failed attempts are told one by one; what is tried for longer is told of less and less often. */
+    private static final int ALL_TOLD = 20;
 
     /** How many batches are under way at a time when there are several handlers. */
     private static final int AHEAD = 2;
@@ -165,31 +169,43 @@ final class Handling {
     }
 
     /**
-     * Handles a part; never fails because of its handler.
+     * Handles a part; never fails because of its handler. A loop, not a call within a call: what passes may take long to.
      *
      * @param whole whether it may be tried again as it is; its halves are tried once
      */
-    private Mono<Void> work(StreamBatch part, Progress progress, int attempt, boolean whole) {
-        return limited(part)
-                .then(Mono.<Void>fromRunnable(() -> progress.done(part.entries())))
-                .onErrorResume(error -> failed(part, progress, attempt, whole, error));
+    private Mono<Void> work(StreamBatch part, Progress progress, int firstAttempt, boolean whole) {
+        return Mono.defer(() -> {
+            AtomicInteger attempts = new AtomicInteger(firstAttempt);
+            return Mono.defer(() -> limited(part)
+                            .then(Mono.fromSupplier(() -> {
+                                progress.done(part.entries());
+                                return true;
+                            }))
+                            .onErrorResume(error -> failed(part, progress, attempts.getAndIncrement(), whole, error)))
+                    .repeat()
+                    .next()
+                    .then();
+        });
     }
 
-    private Mono<Void> failed(StreamBatch part, Progress progress, int attempt, boolean whole, Throwable error) {
+    /** Empty: it is to be tried again. */
+    private Mono<Boolean> failed(StreamBatch part, Progress progress, int attempt, boolean whole, Throwable error) {
         if (options.mayRetry(whole ? attempt : Integer.MAX_VALUE, error)) {
-            log.warn(
-                    "attempt {} of {} entries of stream \"{}\" from {} on failed in consumer \"{}\": {}",
-                    attempt,
-                    part.size(),
-                    part.stream(),
-                    part.entries().get(0).id(),
-                    consumer,
-                    error.toString());
+            if (attempt <= ALL_TOLD || Integer.bitCount(attempt) == 1) {
+                log.warn(
+                        "attempt {} of {} entries of stream \"{}\" from {} on failed in consumer \"{}\": {}",
+                        attempt,
+                        part.size(),
+                        part.stream(),
+                        part.entries().get(0).id(),
+                        consumer,
+                        error.toString());
+            }
             return Mono.delay(
                             options.delayAfter(
                                     attempt, ThreadLocalRandom.current().nextDouble()),
                             redis.worker())
-                    .then(Mono.defer(() -> work(part, progress, attempt + 1, whole)));
+                    .then(Mono.empty());
         }
         if (part.size() == 1) {
             StreamEntry entry = part.entries().get(0);
@@ -201,13 +217,14 @@ final class Handling {
                     attempt,
                     error.toString());
             progress.parked(new Session.Parked(entry, attempt, cause(error)));
-            return Mono.empty();
+            return Mono.just(true);
         }
         int middle = part.size() / 2;
         StreamBatch first = part.with(part.entries().subList(0, middle));
         StreamBatch second = part.with(part.entries().subList(middle, part.size()));
         return work(first, progress, attempt + 1, false)
-                .then(Mono.defer(() -> work(second, progress, attempt + 1, false)));
+                .then(Mono.defer(() -> work(second, progress, attempt + 1, false)))
+                .thenReturn(true);
     }
 
     /** The time begins with the call, not while a thread is waited for. */

@@ -578,6 +578,27 @@ class StreamContractIT {
     }
 
     @Test
+    @DisplayName(
+            "the store is away for 20,000 attempts: none of them makes a dead letter, what comes then is handled once")
+    void transientErrors() {
+        List<EntryId> ids = rig.queue(10);
+        AtomicInteger attempts = new AtomicInteger();
+        Seen seen = new Seen();
+        rig.run(rig.consumer(
+                        "c",
+                        ConsumerOptions.builder()
+                                .retryDelay(Duration.ZERO, Duration.ZERO)
+                                .transientErrors(IllegalStateException.class::isInstance))
+                .consume(batch -> attempts.incrementAndGet() <= 20_000
+                        ? Mono.error(new IllegalStateException("away"))
+                        : seen.add(batch)));
+        Eventually.await("all", Duration.ofSeconds(30), () -> rig.offset("c").equals(ids.get(9)));
+        assertThat(attempts).hasValue(20_001);
+        assertThat(seen.records()).containsExactly(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+        assertThat(rig.deadLetters("c")).isEmpty();
+    }
+
+    @Test
     @DisplayName("what is out of range is refused by name and value")
     void ranges() {
         assertThatThrownBy(() -> rig.consumer("c").batchSize(0)).hasMessage("batchSize must be 1 to 10000, was 0");
