@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -72,12 +73,15 @@ class PartitionFaultsIT {
     @DisplayName("reading ends when Millrace is closed in the moment in which the number of partitions changes")
     void closedWhileItChanges() {
         QueueRig other = QueueRig.joining(settings, QueueSettings.defaults());
-        Mono<Void> reading = Partitions.whileSo(
-                        List.of(other.queue.layout()),
-                        (now, changed) -> changed.then(other.mill.shutdown()).thenMany(Flux.<String>empty()))
+        AtomicBoolean begun = new AtomicBoolean();
+        Mono<Void> reading = Partitions.whileSo(List.of(other.queue.layout()), (now, changed) -> {
+                    begun.set(true);
+                    return changed.then(other.mill.shutdown()).thenMany(Flux.<String>empty());
+                })
                 .then();
         Queue<String> ended = new ConcurrentLinkedQueue<>();
         running.add(reading.subscribe(none -> {}, error -> ended.add("error"), () -> ended.add("end")));
+        Eventually.await("it reads", SOON, begun::get);
         registerAnew(2);
         Eventually.await("its end", SOON, () -> ended.contains("end"));
     }
