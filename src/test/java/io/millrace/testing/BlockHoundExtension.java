@@ -1,5 +1,7 @@
 package io.millrace.testing;
 
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import reactor.blockhound.BlockHound;
@@ -15,11 +17,38 @@ public final class BlockHoundExtension implements BeforeAllCallback {
         Installed.once();
     }
 
+    /**
+     * Where Lettuce takes a lock for as long as it looks something up or puts it down, class to methods. Reported while it waits for one,
+     * the error leaves the lock's queue with somebody in it who will never take it, and every later caller waits for ever: connecting,
+     * or commands of a cluster, end for the whole process.
+     */
+    private static final Map<String, List<String>> BRIEF_LOCKS = Map.of(
+            "io.lettuce.core.internal.AbstractInvocationHandler$MethodTranslator", List.of("of"),
+            "io.lettuce.core.cluster.PooledClusterConnectionProvider",
+                    List.of(
+                            "getReadConnection",
+                            "lambda$getReadConnection$5",
+                            "lambda$getWriteConnection$1",
+                            "resetFastConnectionCache",
+                            "setPartitions"),
+            "io.lettuce.core.cluster.PooledClusterConnectionProvider$NodeConnectionPostProcessor",
+                    List.of("lambda$apply$4"),
+            "io.lettuce.core.cluster.models.partitions.Partitions",
+                    List.of("addAll", "addPartition", "reload", "updateCache"),
+            "io.lettuce.core.cluster.topology.Connections", List.of("addConnection", "doRequest", "isEmpty"),
+            "io.lettuce.core.masterreplica.Connections", List.of("onAccept", "isEmpty"),
+            "io.lettuce.core.masterreplica.MasterReplicaConnectionProvider", List.of("getReadFrom", "setKnownNodes"),
+            "io.lettuce.core.masterreplica.MasterReplicaConnectionProvider$DefaultConnectionFactory",
+                    List.of("lambda$apply$0"));
+
     /** The initialisation of this class is the lock that makes it once per JVM. */
     private static final class Installed {
 
         static {
-            BlockHound.builder()
+            BlockHound.Builder builder = BlockHound.builder();
+            BRIEF_LOCKS.forEach(
+                    (type, methods) -> methods.forEach(method -> builder.allowBlockingCallsInside(type, method)));
+            builder
                     // Reactor, Netty and others mark their threads and name their own exceptions, found by
                     // ServiceLoader.
                     .loadIntegrations()
