@@ -31,7 +31,8 @@ import reactor.core.publisher.Mono;
  *
  * <pre>taskset -c 1 ./mvnw -Pfloors -Dfloors.main=FairnessFloors [-Dfloors.repetitions=3]</pre>
  *
- * The arguments are the number of repetitions, each quiet case lasts 20 s for each of them, and {@code longest} for the last part only.
+ * The arguments are the number of repetitions, each quiet case lasts 20 s for each of them, and {@code growth} or {@code longest} for
+ * that part only.
  */
 public final class FairnessFloors {
 
@@ -56,12 +57,17 @@ public final class FairnessFloors {
             try {
                 FairnessFloors floors = new FairnessFloors(server, mill, repetitions);
                 String part = args.length > 1 ? args[1] : "all";
-                if (part.equals("all")) {
+                boolean all = part.equals("all");
+                if (all) {
                     floors.quietTenant();
                     floors.memory();
+                }
+                if (all || part.equals("growth")) {
                     floors.growth();
                 }
-                floors.longestScript();
+                if (all || part.equals("longest")) {
+                    floors.longestScript();
+                }
             } finally {
                 mill.shutdown().block(Duration.ofSeconds(10));
             }
