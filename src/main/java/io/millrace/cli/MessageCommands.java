@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import reactor.core.publisher.Flux;
 
 /** Commands that take messages out of a queue, or show those that come next. */
 final class MessageCommands {
@@ -66,20 +67,11 @@ final class MessageCommands {
             while (taken < n && taken != before) {
                 before = taken;
                 int now = Math.min(n - taken, LeaseOptions.MAX_BATCH_SIZE);
-                List<Map<String, @Nullable Object>> batch = Objects.requireNonNull(
-                        options == null
-                                ? session.mill()
-                                        .queue(name)
-                                        .pull(now)
-                                        .map(Shapes::message)
-                                        .collectList()
-                                        .block()
-                                : session.mill()
-                                        .queue(name)
-                                        .lease(now, options)
-                                        .map(Shapes::delivery)
-                                        .collectList()
-                                        .block());
+                Flux<Map<String, @Nullable Object>> some = options == null
+                        ? session.mill().queue(name).pull(now).map(Shapes::message)
+                        : session.mill().queue(name).lease(now, options).map(Shapes::delivery);
+                List<Map<String, @Nullable Object>> batch =
+                        Objects.requireNonNull(some.collectList().block());
                 batch.forEach(console::data);
                 taken += batch.size();
             }

@@ -36,8 +36,8 @@ final class StreamConsumeCommand extends StreamConsumerAction {
 
     @Override
     int run(Session session) {
-        stream(session).register(consumer).block();
-        Map<Integer, EntryId> ends = Objects.requireNonNull(open(session).block());
+        Map<Integer, EntryId> ends = Objects.requireNonNull(
+                stream(session).register(consumer).then(open(session)).block());
         if (!follow && ends.isEmpty()) {
             return Main.DONE;
         }

@@ -22,7 +22,7 @@ public final class BlockHoundExtension implements BeforeAllCallback {
      * the error leaves the lock's queue with somebody in it who will never take it, and every later caller waits for ever: connecting,
      * or commands of a cluster, end for the whole process.
      */
-    private static final Map<String, List<String>> BRIEF_LOCKS = Map.of(
+    static final Map<String, List<String>> BRIEF_LOCKS = Map.of(
             "io.lettuce.core.internal.AbstractInvocationHandler$MethodTranslator", List.of("of"),
             "io.lettuce.core.cluster.PooledClusterConnectionProvider",
                     List.of(
