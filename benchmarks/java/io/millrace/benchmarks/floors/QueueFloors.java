@@ -47,20 +47,20 @@ public final class QueueFloors {
     }
 
     private void warmUp() {
-        for (int i = 0; i < 3; i++) {
+        WarmUp.untilCompiled(() -> {
             library.prepare();
+            library.deliver(256, 60_000, 100);
+            library.deliver(64, 60_000, 100);
             library.deliver(64, 60_000, 1);
+            library.deliver(16, 30_000, 100);
             library.deliver(1, 5_000, 1);
             onEventLoop.deliver(1, 5_000, 1);
-            library.deliverAll(4, 100, 100_000, 100);
+            library.deliverAll(4, 100, 100_000, 1);
             library.prepare();
             library.consume(4, 100, 100_000, 100);
-            library.consume(4, 1, 20_000, 100);
-        }
-        for (int i = 0; i < 10; i++) { // until nothing is compiled any more
-            library.prepare();
-            library.deliverAll(4, 100, 200_000, 1);
-        }
+            library.consume(4, 10, 50_000, 100);
+            library.consume(4, 1, 10_000, 100);
+        });
     }
 
     private void deliver() {

@@ -35,10 +35,10 @@ public final class StreamFloors {
                 StreamSides sides = new StreamSides(server, BATCH, entries)) {
             StreamFloors floors = new StreamFloors(server, sides, entries);
             System.err.println("warming up");
-            for (int i = 0; i < 2; i++) {
+            WarmUp.untilCompiled(() -> {
                 floors.produce();
                 floors.consume();
-            }
+            });
             floors.figures.clear();
             for (int i = 0; i < repetitions; i++) {
                 System.err.println("repetition " + (i + 1) + " of " + repetitions);
