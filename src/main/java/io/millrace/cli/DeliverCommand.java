@@ -20,10 +20,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 
 @Command(
@@ -34,6 +36,7 @@ import reactor.core.scheduler.Schedulers;
         footer = {
             "  millrace deliver --environment env-1 --type page --name http://google.com/q --data '{\"ms\":12}'",
             "  millrace deliver --input events.ndjson",
+            "  millrace deliver --input tomorrow.ndjson --after 24h",
             "  tail -f events.ndjson | millrace deliver",
             "  millrace deliver --environment env-1 --type reminder --name 17 --id reminder-17 --after 10m",
             "",
@@ -66,10 +69,10 @@ final class DeliverCommand extends Action {
             description = "Its id; the same id again is the same event. Default: a new one.")
     private @Nullable String id;
 
-    @Option(names = "--after", paramLabel = "TIME", description = "Deliver it so much later, such as 10m.")
+    @Option(names = "--after", paramLabel = "TIME", description = "Deliver so much later, such as 10m.")
     private @Nullable Duration after;
 
-    @Option(names = "--at", paramLabel = "INSTANT", description = "Deliver it then, such as 2027-01-01T08:00:00Z.")
+    @Option(names = "--at", paramLabel = "INSTANT", description = "Deliver then, such as 2027-01-01T08:00:00Z.")
     private @Nullable Instant at;
 
     @Override
@@ -77,8 +80,8 @@ final class DeliverCommand extends Action {
         if (after != null && at != null) {
             throw usage("give either --after or --at");
         }
-        if ((after != null || at != null) && environment == null) {
-            throw usage("--after and --at are for one event, given by --environment, --type and --name");
+        if (after != null && (after.isNegative() || after.compareTo(Queues.MAX_DELAY) > 0)) {
+            throw usage("--after must be up to ten years, was " + after);
         }
         boolean single = environment != null || type != null || name != null || data != null || id != null;
         if (single && input != null) {
@@ -110,13 +113,8 @@ final class DeliverCommand extends Action {
         if (id != null) {
             event = event.withId(id);
         }
-        Queues queues = session.mill().queues();
-        Delivered delivered = Objects.requireNonNull(
-                after != null
-                        ? queues.deliverAfter(event, after).block()
-                        : at != null
-                                ? queues.deliverAt(event, at).block()
-                                : queues.deliver(event).block());
+        Delivered delivered =
+                Objects.requireNonNull(delivery(session).apply(event).block());
         session.console().data(Shapes.delivered(delivered));
         delivered
                 .refusedBy()
@@ -126,13 +124,20 @@ final class DeliverCommand extends Action {
         return delivered.refusedBy().isEmpty() ? Main.DONE : Main.PARTLY;
     }
 
+    private Function<Event, Mono<Delivered>> delivery(Session session) {
+        Queues queues = session.mill().queues();
+        return event -> after != null
+                ? queues.deliverAfter(event, after)
+                : at != null ? queues.deliverAt(event, at) : queues.deliver(event);
+    }
+
     private int many(Session session) {
         Console console = session.console();
         Path file = readable(input);
         if (file == null && console.terminal().input()) {
             console.say("reading events from the terminal, one JSON object a line; Ctrl-D ends");
         }
-        EventIntake intake = new EventIntake(session.mill(), QueueSettings.DEFAULT_MAX_EVENT_BYTES);
+        EventIntake intake = new EventIntake(delivery(session), QueueSettings.DEFAULT_MAX_EVENT_BYTES);
         Tally tally = new Tally(console);
         try (Progress progress = Progress.over("delivering", file, console)) {
             Waiting.forEach(intake.deliver(lines(file, console.in(), progress)), tally::add);

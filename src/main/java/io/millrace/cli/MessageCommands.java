@@ -1,6 +1,8 @@
 package io.millrace.cli;
 
+import io.millrace.queue.FacetQueue;
 import io.millrace.queue.LeaseOptions;
+import io.millrace.queue.QueueGroup;
 import io.millrace.queue.Receipt;
 import io.millrace.server.Shapes;
 import java.time.Duration;
@@ -14,6 +16,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 
 /** Commands that take messages out of a queue, or show those that come next. */
 final class MessageCommands {
@@ -37,9 +40,22 @@ final class MessageCommands {
                 "%nExamples:",
                 "  millrace queue pull searches",
                 "  millrace queue pull searches -n 100 --lease 5m > batch && work batch &&",
-                "    millrace queue ack searches $(jq -r .receipt batch)"
+                "    millrace queue ack searches $(jq -r .receipt batch)",
+                "  millrace queue pull urgent searches -n 10 --weight urgent=3"
             })
     static final class Pull extends OnQueue {
+
+        @Parameters(
+                index = "1..*",
+                paramLabel = "NAME",
+                description = "More queues, to take from all of them by weight.")
+        private List<String> more = List.of();
+
+        @Option(
+                names = "--weight",
+                paramLabel = "NAME=W",
+                description = "How large a queue's share is while all have messages, 1 to 1000; 1 by default.")
+        private Map<String, Integer> weights = Map.of();
 
         @Option(names = "-n", paramLabel = "N", defaultValue = "1", description = "How many at most.")
         private int n;
@@ -55,21 +71,35 @@ final class MessageCommands {
             if (n < 1) {
                 throw usage("-n must be 1 or more, was " + n);
             }
+            for (String weighed : weights.keySet()) {
+                if (!weighed.equals(name) && !more.contains(weighed)) {
+                    throw usage("--weight is of queue \"" + weighed + "\", which is not pulled from");
+                }
+            }
             options();
+        }
+
+        /** Each queue that was named, and its weight; the name goes without saying when there is one. */
+        private Map<String, Integer> queues() {
+            Map<String, Integer> queues = new LinkedHashMap<>();
+            queues.put(name, weights.getOrDefault(name, 1));
+            more.forEach(one -> queues.put(one, weights.getOrDefault(one, 1)));
+            return queues;
         }
 
         @Override
         int run(Session session) {
             Console console = session.console();
             LeaseOptions options = options();
+            QueueGroup group = session.mill().queues().group(queues());
             int taken = 0;
             int before = -1;
             while (taken < n && taken != before) {
                 before = taken;
                 int now = Math.min(n - taken, LeaseOptions.MAX_BATCH_SIZE);
                 Flux<Map<String, @Nullable Object>> some = options == null
-                        ? session.mill().queue(name).pull(now).map(Shapes::message)
-                        : session.mill().queue(name).lease(now, options).map(Shapes::delivery);
+                        ? group.pull(now).map(Shapes::message)
+                        : group.lease(now, options).map(Shapes::delivery);
                 List<Map<String, @Nullable Object>> batch =
                         Objects.requireNonNull(some.collectList().block());
                 batch.forEach(console::data);
@@ -115,6 +145,101 @@ final class MessageCommands {
             }
             return Objects.requireNonNull(
                     session.mill().queue(name).acknowledge(receipt).block());
+        }
+    }
+
+    /** Ends or extends leases by their receipts; a line {receipt, done} each. */
+    private abstract static class OnLeases extends OnQueue {
+
+        @Parameters(index = "1..*", arity = "1..*", paramLabel = "RECEIPT", description = "What pull --lease gave.")
+        private List<String> receipts;
+
+        /** Whether it was done; what is renewed is the receipt from then on. */
+        abstract Mono<Shapes.Treated> treat(FacetQueue queue, Receipt receipt);
+
+        @Override
+        int run(Session session) {
+            FacetQueue queue = session.mill().queue(name);
+            return each(receipts, text -> {
+                Shapes.Treated treated = Shapes.Treated.GONE;
+                try {
+                    treated = Objects.requireNonNull(
+                            treat(queue, Receipt.parse(text)).block());
+                } catch (IllegalArgumentException e) {
+                    session.console().say(String.valueOf(e.getMessage()));
+                }
+                session.console().data(Shapes.treated(text, treated));
+                return treated.done();
+            });
+        }
+    }
+
+    @Command(
+            name = "nack",
+            description =
+                    "Give leased messages back as failed attempts: {receipt, done} each. Exit code 1 if a lease was"
+                            + " not held any more.",
+            footer = "%nExample: millrace queue nack searches 30000.20.1790000000000-0 --delay 1m")
+    static final class Nack extends OnLeases {
+
+        @Option(names = "--delay", paramLabel = "TIME", description = "Keep them back so long, such as 1m.")
+        private Duration delay = Duration.ZERO;
+
+        @Option(names = "--reason", paramLabel = "TEXT", description = "What the dead letter they may become says.")
+        private String reason = "given back by hand";
+
+        @Override
+        Mono<Shapes.Treated> treat(FacetQueue queue, Receipt receipt) {
+            return queue.nack(receipt, delay, reason).map(Shapes.Treated::of);
+        }
+    }
+
+    @Command(
+            name = "release",
+            description = "Give leased messages back as if they had never been handed out: {receipt, done} each.",
+            footer = "%nExample: millrace queue release searches 30000.20.1790000000000-0")
+    static final class Release extends OnLeases {
+
+        @Override
+        Mono<Shapes.Treated> treat(FacetQueue queue, Receipt receipt) {
+            return queue.release(receipt).map(Shapes.Treated::of);
+        }
+    }
+
+    @Command(
+            name = "bury",
+            description = "Make leased messages dead letters: {receipt, done} each.",
+            footer = "%nExample: millrace queue bury searches 30000.20.1790000000000-0 --reason 'cannot be parsed'")
+    static final class Bury extends OnLeases {
+
+        @Option(names = "--reason", paramLabel = "TEXT", description = "What the dead letter says.")
+        private String reason = "buried by hand";
+
+        @Override
+        Mono<Shapes.Treated> treat(FacetQueue queue, Receipt receipt) {
+            return queue.bury(receipt, reason).map(Shapes.Treated::of);
+        }
+    }
+
+    @Command(
+            name = "extend",
+            description = "Begin leases anew: {receipt, done, renewed} each; renewed is the receipt from then on.",
+            footer = "%nExample: millrace queue extend searches 30000.20.1790000000000-0 --lease 10m")
+    static final class Extend extends OnLeases {
+
+        @Option(names = "--lease", required = true, paramLabel = "TIME", description = "For how long from now.")
+        private Duration lease;
+
+        @Override
+        void check() {
+            LeaseOptions.builder().lease(lease);
+        }
+
+        @Override
+        Mono<Shapes.Treated> treat(FacetQueue queue, Receipt receipt) {
+            return queue.extend(receipt, lease)
+                    .map(renewed -> new Shapes.Treated(true, renewed))
+                    .defaultIfEmpty(Shapes.Treated.GONE);
         }
     }
 

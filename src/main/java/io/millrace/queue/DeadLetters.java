@@ -23,6 +23,15 @@ final class DeadLetters {
     /** Each is a list of entry, element, attempts, reason, order. */
     private static final int FIELDS = 5;
 
+    /** Stands before all entries. */
+    static final String FIRST = "-";
+
+    /** Stands before all entries of a millisecond. */
+    static String before(String ms) {
+        long number = Long.parseLong(ms);
+        return number == 0 ? FIRST : number - 1 + "-18446744073709551615";
+    }
+
     /** What becomes of dead letters. */
     enum Fate {
         REDRIVE,
@@ -42,7 +51,12 @@ final class DeadLetters {
     }
 
     Flux<DeadLetter> list() {
-        return page("-")
+        return list(FIRST);
+    }
+
+    /** @param behind the entry to go on behind, exclusive, or {@link #FIRST} */
+    Flux<DeadLetter> list(String behind) {
+        return page(behind)
                 .expand(reply ->
                         reply.size() < 1 + FIELDS * A_PAGE ? Mono.empty() : page(reply.text(reply.size() - FIELDS)))
                 .concatMapIterable(this::letters, 1);

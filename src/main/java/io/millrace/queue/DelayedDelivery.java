@@ -4,7 +4,6 @@ import io.millrace.Event;
 import io.millrace.MillraceException;
 import io.millrace.json.EventCodec;
 import io.millrace.redis.Redis;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,9 +15,6 @@ import reactor.core.publisher.Mono;
 
 /** Events that queues get later. Routed when they are asked for; on a single server all queues keep it or none. */
 final class DelayedDelivery {
-
-    /** How far ahead. */
-    static final Duration LONGEST = Duration.ofDays(3650);
 
     private static final Logger log = LoggerFactory.getLogger(DelayedDelivery.class);
 

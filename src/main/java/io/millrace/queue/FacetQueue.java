@@ -1,6 +1,7 @@
 package io.millrace.queue;
 
 import io.millrace.redis.Redis;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.function.Function;
@@ -168,11 +169,59 @@ public final class FacetQueue {
      * @return false: the lease was not held any more
      */
     public Mono<Boolean> acknowledge(Receipt receipt) {
+        return leases(receipt).flatMap(leases -> leases.acknowledge(receipt)).defaultIfEmpty(false);
+    }
+
+    /**
+     * Gives back by receipt, as {@link Delivery#nack(Duration, String)}; a batch's receipt stands for all its messages.
+     *
+     * @param delay for how long the message is held back; 0 to 365 days
+     * @return false: the lease was not held any more
+     */
+    public Mono<Boolean> nack(Receipt receipt, Duration delay, String reason) {
+        return end(receipt, Leases.Return.all(receipt, 1, delay, reason));
+    }
+
+    /** Gives back by receipt as if it had never been handed out, as {@link Delivery#release()}. */
+    public Mono<Boolean> release(Receipt receipt) {
+        return end(receipt, Leases.Return.untouched(receipt, 1));
+    }
+
+    /** Makes it a dead letter by receipt, as {@link Delivery#bury(String)}. */
+    public Mono<Boolean> bury(Receipt receipt, String reason) {
+        return end(receipt, Leases.Return.dead(receipt, 1, reason));
+    }
+
+    /**
+     * Begins a lease anew by receipt, as {@link Delivery#extend(Duration)}.
+     *
+     * @param lease for how long; 100 ms to 12 h
+     * @return the receipt that is good from now on; empty: the lease was not held any more
+     */
+    public Mono<Receipt> extend(Receipt receipt, Duration lease) {
+        String profile = LeaseOptions.builder()
+                .lease(lease)
+                .maxAttempts(Math.min(receipt.maxAttempts(), LeaseOptions.MOST_ATTEMPTS)) // more were never leased
+                .build()
+                .profile();
+        return leases(receipt)
+                .flatMap(leases -> leases.extend(receipt, 1, profile))
+                .filter(renewed -> !renewed.equals(Receipt.GONE));
+    }
+
+    private Mono<Boolean> end(Receipt receipt, Leases.Return how) {
+        return leases(receipt)
+                .flatMap(leases -> leases.end(how))
+                .map(ended -> ended != Leases.Ended.GONE)
+                .defaultIfEmpty(false);
+    }
+
+    /** Empty: the queue has no such partition. */
+    private Mono<Leases> leases(Receipt receipt) {
         return partitions
                 .now()
-                .flatMap(now -> receipt.partition() < now.size()
-                        ? now.all().get(receipt.partition()).leases().acknowledge(receipt)
-                        : Mono.just(false));
+                .filter(now -> receipt.partition() < now.size())
+                .map(now -> now.all().get(receipt.partition()).leases());
     }
 
     /** The messages that {@link #pull(int)} would take, left where they are; 1 to {@value LeaseOptions#MAX_BATCH_SIZE}. */
@@ -229,6 +278,16 @@ public final class FacetQueue {
     /** Messages that were given up, oldest first. They stay until they are redriven or dropped. */
     public Flux<DeadLetter> deadLetters() {
         return graveyard.list();
+    }
+
+    /**
+     * As {@link #deadLetters()}, those behind one of them, which need not be there any more.
+     *
+     * @param entry of {@link DeadLetter#entry()}
+     * @throws IllegalArgumentException if it has not the form of one
+     */
+    public Flux<DeadLetter> deadLetters(String entry) {
+        return graveyard.listAfter(entry);
     }
 
     /**

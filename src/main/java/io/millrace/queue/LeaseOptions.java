@@ -23,6 +23,8 @@ public final class LeaseOptions {
 
     private static final LeaseOptions DEFAULTS = builder().build();
 
+    static final int MOST_ATTEMPTS = 1_000_000;
+
     private final Duration lease;
     private final int maxAttempts;
     private final int batchSize;
@@ -131,7 +133,7 @@ public final class LeaseOptions {
 
         /** How often a message is handed out before it becomes a dead letter. Defaults to {@value #DEFAULT_MAX_ATTEMPTS}; 0: for ever. */
         public Builder maxAttempts(int maxAttempts) {
-            this.maxAttempts = Check.between("maxAttempts", maxAttempts, 0, 1_000_000);
+            this.maxAttempts = Check.between("maxAttempts", maxAttempts, 0, MOST_ATTEMPTS);
             return this;
         }
 

@@ -45,31 +45,54 @@ public final class QueueGroup {
     public Flux<Message> pull(int n) {
         Check.between("n", n, 1, Integer.MAX_VALUE);
         return Flux.defer(() -> {
-            AtomicReference<@Nullable Throwable> partly = new AtomicReference<>();
-            Map<Reading.Pull<Message>, Integer> pulls = new LinkedHashMap<>();
-            weights.forEach((queue, weight) -> pulls.put(taking(queue, partly), weight));
-            GroupPull<Message> pull = new GroupPull<>(pulls);
-            return Taken.upTo(
-                    n,
-                    most -> pull.take(most)
-                            .map(taken -> taken.failure() == null
-                                    ? new Taken<>(taken.items(), partly.getAndSet(null))
-                                    : taken));
+            Once<Message> once =
+                    new Once<>((partition, some) -> partition.pulls().take(some));
+            return Taken.upTo(n, once::take);
         });
     }
 
-    /** @param partly is told of trouble in a queue of which something was taken all the same */
-    private static Reading.Pull<Message> taking(FacetQueue queue, AtomicReference<@Nullable Throwable> partly) {
-        return (n, acknowledge, maintain) -> queue.take(
-                        n, (partition, some) -> partition.pulls().take(some))
-                .flatMap(taken -> {
-                    Throwable failure = taken.failure();
-                    if (failure != null && taken.items().isEmpty()) {
-                        return Mono.error(failure);
-                    }
-                    partly.compareAndSet(null, failure);
-                    return Mono.just(new Pulls.Pulled<>(taken.items(), -1));
-                });
+    /**
+     * Leases the next messages that are there now, and ends; as {@link FacetQueue#lease}. When one of the queues cannot be read it fails,
+     * behind what the others gave.
+     *
+     * @param n how many at most; 1 to {@value LeaseOptions#MAX_BATCH_SIZE}
+     */
+    public Flux<Delivery> lease(int n, LeaseOptions options) {
+        Check.between("n", n, 1, LeaseOptions.MAX_BATCH_SIZE);
+        return Flux.defer(
+                () -> new Once<Delivery>((partition, some) -> partition.pulls().lease(some, options))
+                        .take(n)
+                        .flatMapMany(Taken::flux));
+    }
+
+    /** Pulls of somebody who comes only once, and is told of trouble in any case. */
+    private final class Once<T> {
+
+        private final AtomicReference<@Nullable Throwable> partly = new AtomicReference<>();
+        private final GroupPull<T> pull;
+
+        Once(PlainPull.From<T> from) {
+            Map<Reading.Pull<T>, Integer> pulls = new LinkedHashMap<>();
+            weights.forEach((queue, weight) -> pulls.put(taking(queue, from), weight));
+            this.pull = new GroupPull<>(pulls);
+        }
+
+        Mono<Taken<T>> take(int n) {
+            return pull.take(n)
+                    .map(taken -> taken.failure() == null ? new Taken<>(taken.items(), partly.getAndSet(null)) : taken);
+        }
+
+        /** Trouble in a queue of which something was taken all the same is kept for the end. */
+        private Reading.Pull<T> taking(FacetQueue queue, PlainPull.From<T> from) {
+            return (n, acknowledge, maintain) -> queue.take(n, from).flatMap(taken -> {
+                Throwable failure = taken.failure();
+                if (failure != null && taken.items().isEmpty()) {
+                    return Mono.error(failure);
+                }
+                partly.compareAndSet(null, failure);
+                return Mono.just(new Pulls.Pulled<>(taken.items(), -1));
+            });
+        }
     }
 
     /** Messages of all queues as they come, each under a lease; as {@link FacetQueue#receive(LeaseOptions)}. */

@@ -21,6 +21,9 @@ public final class Queues {
     /** How many events {@link #deliver(Publisher)} has under way at a time. */
     public static final int DELIVER_CONCURRENCY = 256;
 
+    /** How far ahead a delivery may be asked for: ten years. */
+    public static final Duration MAX_DELAY = Duration.ofDays(3650);
+
     /** Queues whose objects are kept. */
     private static final int MAX_REMEMBERED = 10_000;
 
@@ -139,13 +142,13 @@ public final class Queues {
      */
     public Mono<Delivered> deliverAt(Event event, Instant when) {
         Duration ahead = Duration.between(Instant.ofEpochMilli(redis.clock().millis()), when);
-        Check.between("delay", ahead.isNegative() ? Duration.ZERO : ahead, Duration.ZERO, DelayedDelivery.LONGEST);
+        Check.between("delay", ahead.isNegative() ? Duration.ZERO : ahead, Duration.ZERO, MAX_DELAY);
         return delayed.deliver(event, Long.toString(ahead.isNegative() ? 0 : when.toEpochMilli()));
     }
 
     /** As {@link #deliverAt}, so long from now. */
     public Mono<Delivered> deliverAfter(Event event, Duration delay) {
-        Check.between("delay", delay, Duration.ZERO, DelayedDelivery.LONGEST);
+        Check.between("delay", delay, Duration.ZERO, MAX_DELAY);
         return delayed.deliver(event, "+" + delay.toMillis());
     }
 

@@ -18,7 +18,7 @@ public record Rate(int count, Duration period, int burst) {
     /** No limit; takes one away. */
     public static final Rate UNLIMITED = new Rate(0, Duration.ofSeconds(1), 0);
 
-    private static final Pattern TEXT = Pattern.compile("(\\d{1,7})(?:/(ms|s|m|h|d))?");
+    private static final Pattern TEXT = Pattern.compile("(\\d{1,7})(?:/(\\d{0,8})(ms|s|m|h|d))?(?: burst (\\d{1,7}))?");
 
     /** @throws IllegalArgumentException if out of range */
     public Rate {
@@ -49,9 +49,10 @@ public record Rate(int count, Duration period, int burst) {
     }
 
     /**
-     * Reads {@code 10}, {@code 10/s}, {@code 600/m}, {@code 5/h}, {@code 100/d} or {@code none}; a bare number is a second's.
+     * Reads {@code 10}, {@code 10/s}, {@code 600/m}, {@code 5/h}, {@code 100/d}, {@code 10/5s}, {@code 600/m burst 20} or {@code none}; a
+     * bare number is a second's.
      *
-     * @throws IllegalArgumentException if it is none of these
+     * @throws IllegalArgumentException if it is none of these, or out of range
      */
     public static Rate parse(String text) {
         if (text.equals("none")) {
@@ -60,17 +61,24 @@ public record Rate(int count, Duration period, int burst) {
         Matcher parts = TEXT.matcher(text.toLowerCase(Locale.ROOT));
         if (!parts.matches()) {
             throw new IllegalArgumentException(
-                    "\"" + text + "\" is no rate; write 10/s, 600/m, 5/h, 100/d, or none to take it away");
+                    "\"" + text
+                            + "\" is no rate; write 10/s, 600/m, 5/h, 100/d, 10/5s, \"600/m burst 20\", or none to take it away");
         }
-        Duration period = switch (parts.group(2) == null ? "s" : parts.group(2)) {
-            case "ms" -> Duration.ofMillis(1);
-            case "m" -> Duration.ofMinutes(1);
-            case "h" -> Duration.ofHours(1);
-            case "d" -> Duration.ofDays(1);
-            default -> Duration.ofSeconds(1);
+        String length = parts.group(2);
+        long units = length == null || length.isEmpty() ? 1 : Long.parseLong(length);
+        Duration period = switch (parts.group(3) == null ? "s" : parts.group(3)) {
+            case "ms" -> Duration.ofMillis(units);
+            case "m" -> Duration.ofMinutes(units);
+            case "h" -> Duration.ofHours(units);
+            case "d" -> Duration.ofDays(units);
+            default -> Duration.ofSeconds(units);
         };
         int count = Integer.parseInt(parts.group(1));
-        return count == 0 ? UNLIMITED : of(count, period);
+        if (count == 0) {
+            return UNLIMITED;
+        }
+        String burst = parts.group(4);
+        return burst == null ? of(count, period) : new Rate(count, period, Integer.parseInt(burst));
     }
 
     String stored() {

@@ -52,6 +52,10 @@ public record Receipt(String profile, String entry, int partition) {
         return new Receipt(form.group(1), form.group(2), partition == null ? 0 : Integer.parseInt(partition));
     }
 
+    int maxAttempts() {
+        return Integer.parseInt(profile.substring(profile.indexOf('.') + 1));
+    }
+
     /** Two whole numbers and what parts them; by hand, since it is done for every lease. */
     private static boolean pair(String text, char part) {
         int at = text.indexOf(part);

@@ -2,10 +2,10 @@ package io.millrace.server;
 
 import io.millrace.Event;
 import io.millrace.MalformedEventException;
-import io.millrace.Millrace;
 import io.millrace.json.EventCodec;
 import io.millrace.queue.Delivered;
 import io.millrace.queue.Queues;
+import java.util.function.Function;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -25,12 +25,17 @@ public final class EventIntake {
     /** A line was no event. */
     public record Rejected(long line, String problem) implements Outcome {}
 
-    private final Millrace mill;
+    private final Function<Event, Mono<Delivered>> delivery;
     private final int maxLineBytes;
 
-    /** @param maxLineBytes how long a line may be, for the message about one that is longer */
-    public EventIntake(Millrace mill, int maxLineBytes) {
-        this.mill = mill;
+    /**
+     * With a way to deliver.
+     *
+     * @param delivery delivers one event, {@code mill::deliver} for example
+     * @param maxLineBytes how long a line may be, for the message about one that is longer
+     */
+    public EventIntake(Function<Event, Mono<Delivered>> delivery, int maxLineBytes) {
+        this.delivery = delivery;
         this.maxLineBytes = maxLineBytes;
     }
 
@@ -56,7 +61,7 @@ public final class EventIntake {
         } catch (MalformedEventException e) {
             return Mono.just(new Rejected(line.number(), reason(e)));
         }
-        return mill.deliver(event)
+        return delivery.apply(event)
                 .<Outcome>map(delivered -> new Accepted(line.number(), delivered))
                 .onErrorResume(MalformedEventException.class, e -> Mono.just(new Rejected(line.number(), reason(e))));
     }

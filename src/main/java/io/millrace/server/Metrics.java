@@ -12,6 +12,7 @@ import io.millrace.Millrace;
 import io.millrace.MillraceException;
 import io.millrace.drain.Drain;
 import io.millrace.drain.DrainState;
+import io.millrace.queue.Delivered;
 import io.millrace.queue.DwellTimes;
 import java.time.Duration;
 import java.util.List;
@@ -44,6 +45,8 @@ final class Metrics {
     private final Counter delivered;
     private final Counter duplicates;
     private final Counter rejected;
+    private final Counter overLimit;
+    private final Counter displaced;
     private final Counter pulled;
     private final Counter acknowledged;
     private final Counter refused;
@@ -87,6 +90,8 @@ final class Metrics {
         this.delivered = counter("events.delivered", "Events that were delivered, known ones included");
         this.duplicates = counter("events.duplicate", "Delivered events that a queue had already");
         this.rejected = counter("events.rejected", "Events that were none");
+        this.overLimit = counter("events.refused", "Events that a queue refused, its limit being reached");
+        this.displaced = counter("messages.displaced", "Messages dropped or replaced to make room for a newer one");
         this.pulled = counter("messages.pulled", "Messages handed out");
         this.acknowledged = counter("messages.acknowledged", "Messages acknowledged");
         this.refused = counter("acknowledgements.refused", "Acknowledgements of leases not held any more");
@@ -105,11 +110,15 @@ final class Metrics {
         registry.scrape();
     }
 
-    void delivered(boolean duplicate) {
+    void delivered(Delivered event) {
         delivered.increment();
-        if (duplicate) {
+        if (!event.duplicateIn().isEmpty()) {
             duplicates.increment();
         }
+        if (!event.refusedBy().isEmpty()) {
+            overLimit.increment();
+        }
+        displaced.increment(event.displaced().size());
     }
 
     void rejected() {

@@ -87,6 +87,7 @@ public final class MillraceServer {
         this.metrics = new Metrics(mill, mount == null ? null : mount.drain(), requests, listeners);
         this.stop = Mono.defer(this::stopOnce).cache();
         new OperationsApi(mill, settings, metrics, stopping.asMono()).addTo(router);
+        new MessageApi(mill, metrics).addTo(router);
         new PolicyApi(mill).addTo(router);
         new StreamsApi(mill).addTo(router);
         router.route(

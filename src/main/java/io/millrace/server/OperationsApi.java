@@ -6,33 +6,26 @@ import io.millrace.Millrace;
 import io.millrace.json.EventCodec;
 import io.millrace.json.Json;
 import io.millrace.queue.Delivered;
-import io.millrace.queue.FacetQueue;
-import io.millrace.queue.LeaseOptions;
 import io.millrace.queue.LiveSignal;
 import io.millrace.queue.QueueOptions;
 import io.millrace.queue.Queues;
-import io.millrace.queue.Receipt;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.DateTimeException;
 import java.time.Duration;
-import java.util.ArrayList;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
-/** Events, queues and live listening over HTTP; {@code openapi.json} describes it. */
+/** Events, registrations and live listening over HTTP; {@code openapi.json} describes it. */
 final class OperationsApi {
-
-    /** How many rejected lines one answer lists; the others are counted. */
-    static final int MAX_REJECTED = 1_000;
-
-    /** How many receipts one request may acknowledge. */
-    static final int MAX_RECEIPTS = 1_000;
 
     private static final Duration HEARTBEAT = Duration.ofSeconds(15);
     private static final String NDJSON = "application/x-ndjson";
@@ -59,41 +52,86 @@ final class OperationsApi {
                 .route("GET", "/api/queues/{name}", Router.Kind.GUARDED, this::show)
                 .route("PUT", "/api/queues/{name}", Router.Kind.GUARDED, this::register)
                 .route("DELETE", "/api/queues/{name}", Router.Kind.GUARDED, this::destroy)
-                .route("POST", "/api/queues/{name}/unregister", Router.Kind.GUARDED, this::unregister)
-                .route("GET", "/api/queues/{name}/peek", Router.Kind.GUARDED, this::peek)
-                .route("POST", "/api/queues/{name}/pull", Router.Kind.GUARDED, this::pull)
-                .route("POST", "/api/queues/{name}/ack", Router.Kind.GUARDED, this::acknowledge);
+                .route("POST", "/api/queues/{name}/unregister", Router.Kind.GUARDED, this::unregister);
     }
 
     private Mono<Void> deliver(Exchange exchange) {
+        Function<Event, Mono<Delivered>> delivery = delivery(exchange);
         return switch (exchange.mediaType()) {
-            case Exchange.JSON -> exchange.json().flatMap(body -> deliverJson(exchange, body.value()));
-            case NDJSON, "application/ndjson", "application/jsonl" -> deliverLines(exchange);
+            case Exchange.JSON -> exchange.json().flatMap(body -> deliverJson(exchange, body.value(), delivery));
+            case NDJSON, "application/ndjson", "application/jsonl" -> deliverLines(exchange, delivery);
             default -> Mono.error(exchange.unsupported(Exchange.JSON + " or " + NDJSON));
         };
     }
 
-    private Mono<Void> deliverJson(Exchange exchange, @Nullable Object body) {
+    /** At once, or as the query says: {@code after} so long, {@code at} an instant. */
+    private Function<Event, Mono<Delivered>> delivery(Exchange exchange) {
+        String after = exchange.query("after");
+        String at = exchange.query("at");
+        if (after != null && at != null) {
+            throw Problem.of(400, "bad_request", "give either after or at");
+        }
+        if (after != null) {
+            Duration delay = delay(after);
+            return event -> mill.queues().deliverAfter(event, delay);
+        }
+        if (at != null) {
+            Instant when = instant(at);
+            return event -> mill.queues().deliverAt(event, when);
+        }
+        return mill::deliver;
+    }
+
+    private static Duration delay(String after) {
+        try {
+            Duration delay = Durations.parse(after);
+            if (!delay.isNegative() && delay.compareTo(Queues.MAX_DELAY) <= 0) {
+                return delay;
+            }
+        } catch (IllegalArgumentException e) {
+            throw Problem.of(400, "bad_request", "after: " + e.getMessage());
+        }
+        throw Problem.of(400, "bad_request", "after must be up to ten years, was " + after);
+    }
+
+    private Instant instant(String at) {
+        try {
+            Instant when = Instant.parse(at);
+            Instant last = Instant.ofEpochMilli(mill.redis().clock().millis()).plus(Queues.MAX_DELAY);
+            if (when.isBefore(last)) {
+                return when;
+            }
+        } catch (DateTimeException e) {
+            throw Problem.of(
+                    400, "bad_request", "at must be an instant such as 2027-01-01T08:00:00Z, was \"" + at + "\"");
+        }
+        throw Problem.of(400, "bad_request", "at must be within ten years, was " + at);
+    }
+
+    private Mono<Void> deliverJson(
+            Exchange exchange, @Nullable Object body, Function<Event, Mono<Delivered>> delivery) {
+        Intake intake = new Intake(metrics, true);
         if (body instanceof List<?> list) {
-            Intake intake = new Intake(true);
             return Flux.fromIterable(list)
                     .index()
                     .flatMapSequential(
-                            item -> deliverItem(item.getT1() + 1, item.getT2()), Queues.DELIVER_CONCURRENCY, 1)
+                            item -> deliverItem(item.getT1() + 1, item.getT2(), delivery),
+                            Queues.DELIVER_CONCURRENCY,
+                            1)
                     .doOnNext(intake::add)
                     .onErrorMap(intake::stopped)
                     .then(Mono.defer(() -> exchange.answer(200, intake.shape())));
         }
-        return event(body).flatMap(mill::deliver).flatMap(delivered -> {
-            Intake intake = new Intake(true);
+        return event(body).flatMap(delivery).flatMap(delivered -> {
             intake.add(new EventIntake.Accepted(1, delivered));
             return exchange.answer(200, intake.shape());
         });
     }
 
-    private Mono<EventIntake.Outcome> deliverItem(long place, @Nullable Object item) {
+    private static Mono<EventIntake.Outcome> deliverItem(
+            long place, @Nullable Object item, Function<Event, Mono<Delivered>> delivery) {
         return event(item)
-                .flatMap(mill::deliver)
+                .flatMap(delivery)
                 .<EventIntake.Outcome>map(delivered -> new EventIntake.Accepted(place, delivered))
                 .onErrorResume(
                         MalformedEventException.class,
@@ -104,13 +142,13 @@ final class OperationsApi {
         return Mono.fromSupplier(() -> EventCodec.fromPlain(value));
     }
 
-    private Mono<Void> deliverLines(Exchange exchange) {
+    private Mono<Void> deliverLines(Exchange exchange, Function<Event, Mono<Delivered>> delivery) {
         LineSplitter splitter = new LineSplitter(settings.maxBodyBytes());
         Flux<LineSplitter.Line> lines = exchange.stream(settings.maxStreamBytes())
                 .concatMapIterable(piece -> splitter.feed(ByteBuffer.wrap(piece)), 1)
                 .concatWith(Flux.defer(() -> Flux.fromIterable(splitter.end())));
-        Intake intake = new Intake(false);
-        return new EventIntake(mill, settings.maxBodyBytes())
+        Intake intake = new Intake(metrics, false);
+        return new EventIntake(delivery, settings.maxBodyBytes())
                 .deliver(lines)
                 .doOnNext(intake::add)
                 .onErrorMap(intake::stopped)
@@ -176,77 +214,6 @@ final class OperationsApi {
         });
     }
 
-    private Mono<Void> peek(Exchange exchange) {
-        int n = exchange.number("n", 10, 1, LeaseOptions.MAX_BATCH_SIZE);
-        return mill.queue(exchange.path("name"))
-                .peek(n)
-                .map(Shapes::message)
-                .collectList()
-                .flatMap(messages -> exchange.answer(200, Map.of("messages", messages)));
-    }
-
-    private Mono<Void> pull(Exchange exchange) {
-        FacetQueue queue = mill.queue(exchange.path("name"));
-        return exchange.object("n", "lease").flatMap(body -> {
-            int n = body.containsKey("n") ? Exchange.number("n", body.get("n"), 1, LeaseOptions.MAX_BATCH_SIZE) : 1;
-            String lease = Exchange.text(body, "lease");
-            Flux<Map<String, @Nullable Object>> messages = lease == null
-                    ? queue.pull(n).map(Shapes::message)
-                    : queue.lease(
-                                    n,
-                                    LeaseOptions.builder()
-                                            .lease(Durations.parse(lease))
-                                            .build())
-                            .map(Shapes::delivery);
-            List<Map<String, @Nullable Object>> taken = new ArrayList<>();
-            return messages.doOnNext(taken::add)
-                    .then()
-                    // What one partition did not give must not lose what others gave; the trouble shows again with the
-                    // next call.
-                    .onErrorResume(error -> taken.isEmpty() ? Mono.error(error) : Mono.empty())
-                    .then(Mono.defer(() -> {
-                        metrics.pulled(taken.size());
-                        return exchange.answer(200, Map.of("messages", taken));
-                    }));
-        });
-    }
-
-    private Mono<Void> acknowledge(Exchange exchange) {
-        FacetQueue queue = mill.queue(exchange.path("name"));
-        return exchange.object("receipts").flatMap(body -> {
-            if (!(body.get("receipts") instanceof List<?> receipts)
-                    || receipts.size() > MAX_RECEIPTS
-                    || !receipts.stream().allMatch(String.class::isInstance)) {
-                throw Problem.of(
-                        400,
-                        "bad_request",
-                        "the body must be {\"receipts\": [\"...\"]} with " + MAX_RECEIPTS + " receipts at most");
-            }
-            List<String> held = new ArrayList<>();
-            List<String> gone = new ArrayList<>();
-            return Flux.fromIterable(receipts)
-                    .cast(String.class)
-                    .flatMapSequential(receipt -> acknowledge(queue, receipt).map(done -> Map.entry(receipt, done)))
-                    .doOnNext(one -> (one.getValue() ? held : gone).add(one.getKey())) // one after another
-                    .then(Mono.defer(() -> {
-                        metrics.acknowledged(held.size(), gone.size());
-                        Map<String, Object> shape = new LinkedHashMap<>();
-                        shape.put("acknowledged", held);
-                        shape.put("refused", gone);
-                        return exchange.answer(200, shape);
-                    }));
-        });
-    }
-
-    /** What is no receipt was never held. */
-    private static Mono<Boolean> acknowledge(FacetQueue queue, String text) {
-        try {
-            return queue.acknowledge(Receipt.parse(text));
-        } catch (IllegalArgumentException e) {
-            return Mono.just(false);
-        }
-    }
-
     private Mono<Void> listen(Exchange exchange) {
         String pattern = exchange.query("pattern");
         if (pattern == null || pattern.isEmpty()) {
@@ -271,57 +238,5 @@ final class OperationsApi {
             text = "event: listening\ndata: " + Json.text(Map.of("pattern", pattern)) + "\n\n";
         }
         return Unpooled.wrappedBuffer(text.getBytes(StandardCharsets.UTF_8));
-    }
-
-    /** What became of the events of one request. */
-    private final class Intake {
-
-        private final boolean listEvents;
-        private final List<Map<String, @Nullable Object>> events = new ArrayList<>();
-        private final List<Map<String, @Nullable Object>> rejected = new ArrayList<>();
-        private long delivered;
-        private long duplicates;
-        private long bad;
-
-        Intake(boolean listEvents) {
-            this.listEvents = listEvents;
-        }
-
-        void add(EventIntake.Outcome outcome) {
-            if (outcome instanceof EventIntake.Accepted accepted) {
-                Delivered event = accepted.delivered();
-                delivered++;
-                duplicates += event.duplicateIn().isEmpty() ? 0 : 1;
-                metrics.delivered(!event.duplicateIn().isEmpty());
-                if (listEvents) {
-                    events.add(Shapes.delivered(event));
-                }
-            } else if (outcome instanceof EventIntake.Rejected no) {
-                bad++;
-                metrics.rejected();
-                if (rejected.size() < MAX_REJECTED) {
-                    rejected.add(Shapes.rejected(no.line(), no.problem()));
-                }
-            }
-        }
-
-        Map<String, @Nullable Object> shape() {
-            Map<String, @Nullable Object> shape = new LinkedHashMap<>();
-            shape.put("delivered", delivered);
-            shape.put("duplicates", duplicates);
-            shape.put("rejected", rejected);
-            if (bad > rejected.size()) {
-                shape.put("rejectedInAll", bad);
-            }
-            if (listEvents) {
-                shape.put("events", events);
-            }
-            return shape;
-        }
-
-        /** The failure that ended it, with what had been done. Events with ids may all be sent again. */
-        Problem stopped(Throwable failure) {
-            return Problem.from(failure).with("delivered", delivered).with("rejected", rejected);
-        }
     }
 }

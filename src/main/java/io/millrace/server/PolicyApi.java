@@ -4,6 +4,7 @@ import io.millrace.Millrace;
 import io.millrace.queue.Admission;
 import io.millrace.queue.Cap;
 import io.millrace.queue.Cost;
+import io.millrace.queue.DeadLetter;
 import io.millrace.queue.FacetQueue;
 import io.millrace.queue.Order;
 import io.millrace.queue.Policies;
@@ -26,6 +27,9 @@ final class PolicyApi {
     private static final String[] FIELDS = {
         "facet", "each", "weight", "paused", "cap", "rate", "order", "cost", "limitWaiting"
     };
+
+    private static final List<String> NOT_OF_A_FACET = List.of("order", "cost");
+    private static final List<String> NOT_OF_EACH = List.of("weight", "paused", "order", "cost", "limitWaiting");
 
     private final Millrace mill;
 
@@ -68,7 +72,19 @@ final class PolicyApi {
     /** All are checked before the first is made. */
     private static List<Mono<Void>> changes(Policies policies, Map<String, @Nullable Object> body) {
         String facet = Exchange.text(body, "facet");
-        boolean each = Boolean.TRUE.equals(body.get("each"));
+        boolean each = flag(body, "each");
+        if (each && facet != null) {
+            throw new IllegalArgumentException(
+                    "each is for all facets, \"" + facet + "\" is one: give one or the other");
+        }
+        if (each || facet != null) {
+            for (String field : each ? NOT_OF_EACH : NOT_OF_A_FACET) {
+                if (body.containsKey(field)) {
+                    throw new IllegalArgumentException(
+                            field + " cannot be set for " + (each ? "each facet" : "a facet") + ": ask for it apart");
+                }
+            }
+        }
         List<Mono<Void>> changes = new ArrayList<>();
         if (body.containsKey("weight")) {
             changes.add(policies.weight(named(facet, "weight"), decimal(body.get("weight"))));
@@ -89,9 +105,7 @@ final class PolicyApi {
                     each ? policies.rateEach(rate) : facet != null ? policies.rate(facet, rate) : policies.rate(rate));
         }
         if (body.containsKey("paused")) {
-            if (!(body.get("paused") instanceof Boolean paused)) {
-                throw new IllegalArgumentException("paused must be true or false");
-            }
+            boolean paused = flag(body, "paused");
             changes.add(
                     facet == null
                             ? paused ? policies.pause() : policies.resume()
@@ -111,6 +125,14 @@ final class PolicyApi {
                             + " limitWaiting; and facet, or each, for what is not of the whole queue");
         }
         return changes;
+    }
+
+    private static boolean flag(Map<String, @Nullable Object> body, String field) {
+        Object value = body.getOrDefault(field, false);
+        if (value instanceof Boolean flag) {
+            return flag;
+        }
+        throw new IllegalArgumentException(field + " must be true or false, was " + value);
     }
 
     private static String named(@Nullable String facet, String field) {
@@ -170,14 +192,26 @@ final class PolicyApi {
         }
     }
 
+    /** One more than asked for tells whether there are more. */
     private Mono<Void> deadLetters(Exchange exchange) {
         int n = exchange.number("n", 100, 1, MAX_LETTERS);
-        return mill.queue(exchange.path("name"))
-                .deadLetters()
-                .take(n)
-                .map(QueueShapes::deadLetter)
-                .collectList()
-                .flatMap(letters -> exchange.answer(200, Map.of("deadLetters", letters)));
+        String after = exchange.query("after");
+        FacetQueue queue = mill.queue(exchange.path("name"));
+        Flux<DeadLetter> letters;
+        try {
+            letters = after == null ? queue.deadLetters() : queue.deadLetters(after);
+        } catch (IllegalArgumentException e) {
+            throw Problem.of(400, "bad_request", "after: " + e.getMessage());
+        }
+        return letters.take(n + 1L).collectList().flatMap(some -> {
+            List<DeadLetter> page = some.subList(0, Math.min(n, some.size()));
+            Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+            shape.put("deadLetters", page.stream().map(QueueShapes::deadLetter).toList());
+            if (some.size() > n) {
+                shape.put("next", page.get(n - 1).entry());
+            }
+            return exchange.answer(200, shape);
+        });
     }
 
     private Mono<Void> redrive(Exchange exchange) {

@@ -6,6 +6,7 @@ import io.millrace.queue.Delivery;
 import io.millrace.queue.DoctorReport;
 import io.millrace.queue.FacetState;
 import io.millrace.queue.Message;
+import io.millrace.queue.Receipt;
 import io.millrace.queue.Registration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -57,6 +58,16 @@ public final class Shapes {
         if (!delivered.displaced().isEmpty()) {
             shape.put("displaced", delivered.displaced());
         }
+        return shape;
+    }
+
+    /** {@code line, id[, refusedBy][, displaced]}: a line whose event met a limit. */
+    static Map<String, @Nullable Object> limited(long line, Delivered delivered) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("line", line);
+        shape.putAll(delivered(delivered));
+        shape.remove("queues");
+        shape.remove("duplicateIn");
         return shape;
     }
 
@@ -151,6 +162,34 @@ public final class Shapes {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("receipt", receipt);
         shape.put("acknowledged", acknowledged);
+        return shape;
+    }
+
+    /**
+     * What became of a lease that was to be ended or extended.
+     *
+     * @param done false: it was not held any more
+     * @param renewed its receipt from now on, if it was extended
+     */
+    public record Treated(boolean done, @Nullable Receipt renewed) {
+
+        /** The lease was not held any more. */
+        public static final Treated GONE = new Treated(false, null);
+
+        /** It was ended, or was not held any more. */
+        public static Treated of(boolean done) {
+            return new Treated(done, null);
+        }
+    }
+
+    /** {@code receipt, done[, renewed]}. */
+    public static Map<String, @Nullable Object> treated(String receipt, Treated treated) {
+        Map<String, @Nullable Object> shape = new LinkedHashMap<>();
+        shape.put("receipt", receipt);
+        shape.put("done", treated.done());
+        if (treated.renewed() != null) {
+            shape.put("renewed", treated.renewed().toString());
+        }
         return shape;
     }
 

@@ -138,6 +138,21 @@ class CommandLineIT {
     }
 
     @Test
+    void anEventInALineHasItsDataAndAttributesInTheirPlaces() {
+        millrace("queue", "register", "q", ".*");
+        withInput(
+                "{\"attributes\":{\"x\":1},\"source\":\"s\",\"time\":\"2026-01-02T03:04:05Z\",\"id\":\"1\",\"name\":\"n\","
+                        + "\"data\":{\"b\":[1,2.50]},\"type\":\"t\",\"environment\":\"e\"}",
+                "deliver",
+                "--input",
+                "-");
+        assertThat(millrace("queue", "pull", "q").out())
+                .containsExactly("{\"queue\":\"q\",\"facet\":\"e\",\"id\":\"1\",\"attempt\":1,\"event\":{"
+                        + "\"environment\":\"e\",\"type\":\"t\",\"name\":\"n\",\"id\":\"1\",\"time\":\"2026-01-02T03:04:05.000Z\","
+                        + "\"data\":{\"b\":[1,2.50]},\"attributes\":{\"x\":1},\"source\":\"s\"}}");
+    }
+
+    @Test
     void linesOfQueueCommandsKeepTheirShape() {
         millrace("queue", "register", "q", ".*");
         withInput(

@@ -10,6 +10,7 @@ import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -222,10 +223,92 @@ class QueuePoliciesCommandIT {
         assertThat(millrace("queue", "doctor", "q").code()).isZero();
     }
 
+    @Test
+    @DisplayName("leases are given back, kept back, renewed and buried by their receipts")
+    void leases() {
+        deliver("a", "a1");
+        String receipt = String.valueOf(
+                millrace("queue", "pull", "q", "--lease", "1m").line(0).get("receipt"));
+        Result extended = millrace("queue", "extend", "q", receipt, "--lease", "2m");
+        assertThat(extended.keys(0)).containsExactly("receipt", "done", "renewed");
+        String renewed = String.valueOf(extended.line(0).get("renewed"));
+        Result stale = millrace("queue", "release", "q", receipt);
+        assertThat(stale.code()).isEqualTo(1);
+        assertThat(stale.out()).containsExactly("{\"receipt\":\"" + receipt + "\",\"done\":false}");
+        assertThat(millrace("queue", "release", "q", renewed).code()).isZero();
+        Result again = millrace("queue", "pull", "q", "--lease", "1m");
+        assertThat(again.line(0).get("attempt")).isEqualTo(1);
+        assertThat(millrace("queue", "nack", "q", String.valueOf(again.line(0).get("receipt")), "--delay", "1h")
+                        .code())
+                .isZero();
+        assertThat(pull(1)).isEmpty();
+        deliver("b", "b1");
+        Result last = millrace("queue", "pull", "q", "--lease", "1m");
+        millrace("queue", "bury", "q", String.valueOf(last.line(0).get("receipt")), "--reason", "no such user");
+        assertThat(millrace("queue", "dead-letters", "list", "q", "-n", "1")
+                        .line(0)
+                        .get("reason"))
+                .isEqualTo("no such user");
+        assertThat(millrace("queue", "nack", "q", "nonsense").code()).isEqualTo(1);
+    }
+
+    @Test
+    @DisplayName("several queues are pulled from by weight")
+    void several() {
+        millrace("queue", "register", "low", ".*");
+        for (int i = 0; i < 8; i++) {
+            deliver("f" + i, "m" + i);
+        }
+        Result taken = millrace("queue", "pull", "q", "low", "-n", "8", "--weight", "q=3");
+        assertThat(taken.out()).hasSize(8);
+        assertThat(taken.out().stream().filter(line -> line.startsWith("{\"queue\":\"q\"")))
+                .hasSize(6);
+        assertThat(millrace("queue", "pull", "q", "low", "-n", "100", "--lease", "1m")
+                        .out())
+                .hasSize(8);
+        assertThat(millrace("queue", "pull", "q", "--weight", "other=3").err()).contains("\"other\"");
+    }
+
+    @Test
+    @DisplayName("lines of a file come later; a rate may have a burst and any period; each facet may have one")
+    void fromNowOn() {
+        Result later = CommandLineIT.run(
+                Map.of("MILLRACE_REDIS", redis.uri()),
+                "{\"environment\":\"a\",\"type\":\"t\",\"name\":\"n\"}\n"
+                        .repeat(3)
+                        .getBytes(StandardCharsets.UTF_8),
+                "--namespace",
+                namespace,
+                "deliver",
+                "--input",
+                "-",
+                "--after",
+                "2h");
+        assertThat(later.code()).isZero();
+        assertThat(millrace("queue", "show", "q").line(0).get("later")).isEqualTo(3);
+        assertThat(millrace("queue", "rate", "q", "10/5s burst 7", "--each")
+                        .line(0)
+                        .get("rateEach"))
+                .isEqualTo(Map.of("count", 10, "periodMs", 5000, "burst", 7));
+        for (int i = 0; i < 9; i++) {
+            deliver("b", "b" + i);
+        }
+        assertThat(pull(20)).hasSize(7);
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {
                 "queue weight q a heavy",
+                "queue pull q --weight q=0",
+                "queue pull q low --weight low=much",
+                "queue extend q 30000.20.1-1",
+                "queue extend q 30000.20.1-1 --lease 1ms",
+                "queue nack q 30000.20.1-1 --delay forever",
+                "queue rate q 10/0s",
+                "queue rate q 10/s_burst_0",
+                "deliver --input - --after 1m --at 2027-01-01T00:00:00Z",
+                "deliver --input - --after 9999999999h",
                 "queue weight q a 5000",
                 "queue cap q many",
                 "queue cap q 3 --elastic",
@@ -239,7 +322,6 @@ class QueuePoliciesCommandIT {
                 "queue dead-letters redrive q",
                 "queue dead-letters redrive q --all --facet a",
                 "queue register q .* --limit 0",
-                "deliver --after 1m",
             })
     @DisplayName("wrong usage changes nothing, names what was wrong, exit code 2")
     void wrongUsage(String command) {
