@@ -44,7 +44,7 @@ if left == 0 and #facets < step then
     removed = removed + call('ZCARD', unit .. 'back') + call('ZCARD', unit .. 'later')
     for i = 1, #profiles do call('UNLINK', unit .. 'l:' .. profiles[i]) end
     for _, part in ipairs({'back', 'later', 'delayed', 'leases', 'dead', 'ids', 'ids.old', 'ids.since', 'extended', 'extended.at',
-      'policy', 'place', 'hold', 'buckets', 'debts', 'busy', 'owner', 'fence', 'members', 'order'}) do
+      'policy', 'place', 'hold', 'buckets', 'debts', 'busy', 'owner', 'fence', 'members', 'order', 'dwell'}) do
       call('UNLINK', unit .. part)
     end
   end

@@ -177,7 +177,7 @@ public final class Millrace implements AutoCloseable {
 
     /** Closes connections; a server that was embedded stops. */
     public Mono<Void> shutdown() {
-        return Mono.fromRunnable(queues::close).then(redis.close()).then(alsoClose);
+        return queues.close().then(redis.close()).then(alsoClose);
     }
 
     /** As {@link #shutdown()}, without waiting for its end. */

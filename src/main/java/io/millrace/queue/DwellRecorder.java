@@ -1,36 +1,85 @@
 package io.millrace.queue;
 
+import io.millrace.redis.GroupCommit;
+import io.millrace.redis.Redis;
+import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
-import java.util.concurrent.atomic.LongAdder;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Mono;
 
-/** Counts how long the messages of one queue waited, in powers of two of milliseconds. */
+/**
+ * Counts how long the messages of one partition waited, in powers of two of milliseconds, and adds what was counted to the figures of
+ * all processes: at once, then once a second at most while messages are handed out, and when Millrace is shut down. A process that is killed takes its last second along.
+ */
 final class DwellRecorder {
 
-    /** The last one begins at about 9 hours. */
-    private static final int BUCKETS = 26;
+    private static final Logger log = LoggerFactory.getLogger(DwellRecorder.class);
 
-    private final AtomicLongArray counts = new AtomicLongArray(BUCKETS);
-    private final LongAdder sum = new LongAdder();
+    private static final long PERIOD_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final int MANY = 1_000;
+    private static final long KEPT_MS = Duration.ofDays(7).toMillis();
 
-    /** @param nowMs the server's time, taken once for all of them */
-    void handedOut(List<Message> messages, long nowMs) {
+    private final Redis redis;
+    private final Unit unit;
+    private final AtomicLongArray counts = new AtomicLongArray(DwellTimes.BUCKETS);
+    private final AtomicLong sum = new AtomicLong();
+    private final AtomicLong added = new AtomicLong(System.nanoTime() - PERIOD_NANOS);
+
+    private final GroupCommit<Boolean, Boolean> additions;
+
+    DwellRecorder(Redis redis, Unit unit) {
+        this.redis = redis;
+        this.unit = unit;
+        this.additions = new GroupCommit<>(MANY, 1, MANY, this::addition);
+    }
+
+    /** Counts messages that were handed out, and has that added to the figures of all if it is due; nobody waits for it. */
+    void handedOut(List<Message> messages) {
+        if (messages.isEmpty()) {
+            return;
+        }
+        long now = redis.clock().millis();
+        long all = 0;
         for (Message message : messages) {
-            long ms = Math.max(0, nowMs - message.deliveredAt().toEpochMilli());
-            counts.incrementAndGet(bucket(ms));
-            sum.add(ms);
+            long ms = Math.max(0, now - message.deliveredAt().toEpochMilli());
+            counts.incrementAndGet(DwellTimes.bucket(ms));
+            all += ms;
+        }
+        sum.addAndGet(all);
+        long nanos = System.nanoTime();
+        long last = added.get();
+        if (nanos - last >= PERIOD_NANOS && added.compareAndSet(last, nanos)) {
+            additions.post(
+                    true, error -> log.debug("how long messages waited was not counted: {}", error.getMessage()));
         }
     }
 
-    DwellTimes snapshot() {
-        long[] now = new long[BUCKETS];
-        for (int i = 0; i < BUCKETS; i++) {
-            now[i] = counts.get(i);
-        }
-        return DwellTimes.of(now, sum.sum());
+    /** Adds what was counted since; figures are not worth a failure. */
+    Mono<Void> add() {
+        return additions.submit(true).onErrorComplete().then();
     }
 
-    private static int bucket(long ms) {
-        return ms <= 1 ? 0 : Math.min(BUCKETS - 1, 64 - Long.numberOfLeadingZeros(ms - 1));
+    private Mono<List<GroupCommit.Outcome<Boolean>>> addition(List<Boolean> asked) {
+        List<byte[]> args = Insight.args(sum.getAndSet(0), KEPT_MS);
+        for (int i = 0; i < DwellTimes.BUCKETS; i++) {
+            long count = counts.getAndSet(i, 0);
+            if (count > 0) {
+                args.addAll(Insight.args(i, count));
+            }
+        }
+        List<GroupCommit.Outcome<Boolean>> done =
+                Collections.nCopies(asked.size(), new GroupCommit.Outcome.Done<>(true));
+        return args.size() == 2
+                ? Mono.just(done)
+                : redis.run(QueueScripts.DWELL, List.of(unit.prefix()), args).thenReturn(done);
+    }
+
+    /** What all processes have counted. */
+    Mono<DwellTimes> times() {
+        return redis.call("HGETALL", unit.part("dwell")).map(DwellTimes::read);
     }
 }

@@ -1,18 +1,25 @@
 package io.millrace.queue;
 
+import io.millrace.redis.Reply;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * How long messages waited between delivery and being handed out, as a histogram. Of this process since it began, by the server's clock
- * as it is followed here; what was handed out again counts from its first delivery.
+ * How long messages waited between delivery and being handed out, as a histogram: by all processes, since the queue was made or had been
+ * idle for a week, by the server's clock. What was handed out again counts from its first delivery. The last second may be missing.
  *
  * @param buckets upper bounds, each twice the one before, and how many were at most that and above the one before
  * @param count how many in all
  * @param sum of all times
  */
 public record DwellTimes(List<Bucket> buckets, long count, Duration sum) {
+
+    /** The last one begins at about 9 hours. */
+    static final int BUCKETS = 26;
+
+    /** Nothing was handed out. */
+    static final DwellTimes NONE = of(new long[BUCKETS], 0);
 
     /**
      * One step of the histogram.
@@ -39,7 +46,35 @@ public record DwellTimes(List<Bucket> buckets, long count, Duration sum) {
         return Duration.ZERO;
     }
 
-    static DwellTimes of(long[] counts, long sumMs) {
+    static int bucket(long ms) {
+        return ms <= 1 ? 0 : Math.min(BUCKETS - 1, 64 - Long.numberOfLeadingZeros(ms - 1));
+    }
+
+    /** Reads what {@code queue/dwell.lua} keeps. */
+    static DwellTimes read(Object hash) {
+        Reply fields = Reply.of(hash);
+        long[] counts = new long[BUCKETS];
+        long sum = 0;
+        for (int i = 0; i + 1 < fields.size(); i += 2) {
+            if (fields.text(i).equals("sum")) {
+                sum = fields.number(i + 1);
+            } else {
+                counts[Integer.parseInt(fields.text(i))] = fields.number(i + 1);
+            }
+        }
+        return of(counts, sum);
+    }
+
+    /** Of two partitions. */
+    DwellTimes plus(DwellTimes other) {
+        long[] counts = new long[BUCKETS];
+        for (int i = 0; i < BUCKETS; i++) {
+            counts[i] = buckets.get(i).count() + other.buckets.get(i).count();
+        }
+        return of(counts, sum.plus(other.sum).toMillis());
+    }
+
+    private static DwellTimes of(long[] counts, long sumMs) {
         List<Bucket> buckets = new ArrayList<>(counts.length);
         long all = 0;
         for (int i = 0; i < counts.length; i++) {

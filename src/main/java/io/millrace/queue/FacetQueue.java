@@ -249,8 +249,8 @@ public final class FacetQueue {
         return overview.load(top);
     }
 
-    /** How long messages waited that this process was handed out. */
-    public DwellTimes dwell() {
+    /** How long messages waited that were handed out, by whichever process. */
+    public Mono<DwellTimes> dwell() {
         return partitions.dwell();
     }
 

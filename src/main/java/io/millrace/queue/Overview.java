@@ -63,8 +63,11 @@ final class Overview {
 
     Mono<QueueLoad> load(int top) {
         return partitions
-                .each(partition ->
-                        partition.insight().load(top, partitions.dwell()).flux())
+                .each(partition -> partition
+                        .dwell()
+                        .times()
+                        .flatMap(times -> partition.insight().load(top, times))
+                        .flux())
                 .collectList()
                 .map(loads -> loads.size() == 1 ? loads.get(0) : together(loads, top));
     }
@@ -80,7 +83,7 @@ final class Overview {
                         .orElse(Duration.ZERO),
                 most(loads, QueueLoad::noisiest, Comparator.comparingLong(FacetLoad::waiting), top),
                 most(loads, QueueLoad::mostStarved, Comparator.comparing(FacetLoad::oldestAge), top),
-                partitions.dwell(),
+                loads.stream().map(QueueLoad::dwell).reduce(DwellTimes.NONE, DwellTimes::plus),
                 loads.stream().flatMap(load -> load.partitions().stream()).toList());
     }
 

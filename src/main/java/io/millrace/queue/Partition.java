@@ -10,9 +10,11 @@ final class Partition {
     private final Pulls pulls;
     private final Insight insight;
     private final DeadLetters deadLetters;
+    private final DwellRecorder dwell;
 
-    Partition(Redis redis, Unit unit, boolean several, DwellRecorder dwell) {
+    Partition(Redis redis, Unit unit, boolean several) {
         this.unit = unit;
+        this.dwell = new DwellRecorder(redis, unit);
         this.leases = new Leases(redis, unit);
         this.pulls = new Pulls(redis, unit, leases, several, dwell);
         this.insight = new Insight(redis, unit);
@@ -41,5 +43,9 @@ final class Partition {
 
     DeadLetters deadLetters() {
         return deadLetters;
+    }
+
+    DwellRecorder dwell() {
+        return dwell;
     }
 }

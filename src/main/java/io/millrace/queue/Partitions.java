@@ -44,7 +44,6 @@ final class Partitions {
     private final String name;
     private final Redis redis;
     private final Registry registry;
-    private final DwellRecorder dwell = new DwellRecorder();
     private volatile @Nullable Layout layout;
 
     Partitions(String name, Redis redis, Registry registry) {
@@ -76,9 +75,19 @@ final class Partitions {
         return now().flatMap(now -> use.apply(now.of(facet)));
     }
 
-    /** How long messages waited that were handed out here. */
-    DwellTimes dwell() {
-        return dwell.snapshot();
+    /** How long messages waited, of all partitions. */
+    Mono<DwellTimes> dwell() {
+        return each(partition -> partition.dwell().times().flux()).reduce(DwellTimes.NONE, DwellTimes::plus);
+    }
+
+    /** Adds what was counted of partitions that are known, for the last time. */
+    Mono<Void> close() {
+        Layout known = layout;
+        return known == null
+                ? Mono.empty()
+                : Flux.fromIterable(known.all())
+                        .flatMap(partition -> partition.dwell().add())
+                        .then();
     }
 
     /** As {@link #whileSo(List, BiFunction)}, of this queue alone. */
@@ -145,7 +154,7 @@ final class Partitions {
         Layout known = layout;
         if (known == null || known.size() != count) {
             List<Partition> all = IntStream.range(0, count)
-                    .mapToObj(i -> new Partition(redis, Unit.of(redis.keys(), name, i), count > 1, dwell))
+                    .mapToObj(i -> new Partition(redis, Unit.of(redis.keys(), name, i), count > 1))
                     .toList();
             known = new Layout(all, new PlainPull(all));
             layout = known;

@@ -78,7 +78,7 @@ final class Pulls {
                                             e.getMessage());
                                 }
                             }
-                            dwell.handedOut(messages, redis.clock().millis());
+                            dwell.handedOut(messages);
                             boolean onlyOthers = messages.isEmpty() && reply.size() > 4;
                             return new Pulled<>(messages, onlyOthers ? 0 : reply.number(1), 0, answer.active());
                         }));
@@ -134,7 +134,7 @@ final class Pulls {
                     wait = 0; // there are fewer than asked for, yet more may wait
                 }
             }
-            dwell.handedOut(messages, redis.clock().millis());
+            dwell.handedOut(messages);
             return new Pulled<>(deliveries, wait, (int) reply.number(2), answer.active());
         });
     }
@@ -159,7 +159,7 @@ final class Pulls {
                     return new Pulled<DeliveryBatch>(List.of(), 0, acknowledged, answer.active());
                 }
             }
-            dwell.handedOut(messages, redis.clock().millis());
+            dwell.handedOut(messages);
             List<DeliveryBatch> one = List.of(new DeliveryBatch(messages, receipt, leases, options));
             return new Pulled<>(one, reply.number(1), acknowledged, answer.active());
         });

@@ -12,7 +12,7 @@ import java.util.List;
  * @param oldestAge for how long the oldest of them has been there
  * @param noisiest facets with the most messages waiting, the most first
  * @param mostStarved facets whose first message has waited longest, the longest first
- * @param dwell how long messages waited that this process was handed out
+ * @param dwell how long messages waited that were handed out, by whichever process
  * @param partitions what each of its partitions has, in order
  */
 public record QueueLoad(

@@ -24,6 +24,7 @@ final class QueueScripts {
     static final LuaScript<Reply> REDRIVE = LuaScript.repeatable("queue/redrive.lua", QueueScripts::ok);
     static final LuaScript<Reply> ADMIT = LuaScript.repeatable("queue/admit.lua", reply -> reply);
     static final LuaScript<Reply> SCHEDULE = LuaScript.repeatable("queue/schedule.lua", reply -> reply);
+    static final LuaScript<Reply> DWELL = LuaScript.once("queue/dwell.lua", QueueScripts::ok);
     static final LuaScript<Reply> CANCEL = LuaScript.repeatable("queue/cancel.lua", QueueScripts::ok);
 
     private QueueScripts() {}
@@ -37,7 +38,7 @@ final class QueueScripts {
     static List<LuaScript<?>> all() {
         return new ArrayList<>(List.of(
                 DELIVER, PULL, ACK, RETURN, EXTEND, PEEK, FACETS, IN_FLIGHT, DEAD, DOCTOR, DESTROY, POLICY, REDRIVE,
-                ADMIT, SCHEDULE, CANCEL));
+                ADMIT, SCHEDULE, CANCEL, DWELL));
     }
 
     private enum Ok {

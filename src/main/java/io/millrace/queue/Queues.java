@@ -27,6 +27,8 @@ public final class Queues {
     /** Queues whose objects are kept. */
     private static final int MAX_REMEMBERED = 10_000;
 
+    private static final Duration LAST_WORDS = Duration.ofSeconds(1);
+
     private final Redis redis;
     private final Registry registry;
     private final Deliverer deliverer;
@@ -173,8 +175,12 @@ public final class Queues {
                 .collectList();
     }
 
-    /** Lets go of what follows registrations. */
-    public void close() {
-        registry.close();
+    /** Lets go of what follows registrations, and adds to the figures what was counted of messages. */
+    public Mono<Void> close() {
+        return Flux.fromIterable(queues.values())
+                .flatMap(queue -> queue.layout().close())
+                .then()
+                .timeout(LAST_WORDS, Mono.empty(), redis.worker())
+                .then(Mono.fromRunnable(registry::close));
     }
 }

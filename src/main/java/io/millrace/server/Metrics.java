@@ -13,7 +13,6 @@ import io.millrace.MillraceException;
 import io.millrace.drain.Drain;
 import io.millrace.drain.DrainState;
 import io.millrace.queue.Delivered;
-import io.millrace.queue.DwellTimes;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
@@ -34,7 +33,6 @@ final class Metrics {
     static final int MAX_QUEUES = 100;
 
     private static final long MAX_AGE_NANOS = Duration.ofSeconds(5).toNanos();
-    private static final double[] PARTS = {0.5, 0.99};
     private static final Duration LOOK_BUDGET = Duration.ofSeconds(3);
 
     private final Millrace mill;
@@ -59,10 +57,7 @@ final class Metrics {
             .description("Since when the oldest message has been there")
             .baseUnit("seconds")
             .register(registry);
-    private final MultiGauge dwell = MultiGauge.builder("millrace.queue.dwell")
-            .description("How long messages waited that this server handed out, rounded up to a power of two of ms")
-            .baseUnit("seconds")
-            .register(registry);
+    private final DwellMetrics dwell = new DwellMetrics();
     private final StreamMetrics streams = new StreamMetrics(registry);
     private final AtomicBoolean looking = new AtomicBoolean();
     private final AtomicInteger up = new AtomicInteger();
@@ -71,6 +66,7 @@ final class Metrics {
     Metrics(Millrace mill, @Nullable Drain drain, AtomicInteger requests, AtomicInteger listeners) {
         this.mill = mill;
         this.drain = drain;
+        registry.getPrometheusRegistry().register(dwell);
         if (drain != null) {
             drainGauge("drain.stored", "Batches that are safe and not done with", null, DrainState::stored);
             drainGauge("drain.in.flight", "Batches that are processed", null, DrainState::inFlight);
@@ -159,6 +155,7 @@ final class Metrics {
             return QueueState.all(mill)
                     .take(MAX_QUEUES)
                     .collectList()
+                    .delayUntil(states -> dwell.look(mill, states))
                     .delayUntil(states -> streams.look(mill, MAX_QUEUES))
                     .delayUntil(states ->
                             drain == null ? Mono.empty() : drain.state().doOnNext(drained::set))
@@ -183,18 +180,6 @@ final class Metrics {
         rows(later, states, QueueState::later);
         rows(dead, states, QueueState::deadLetters);
         rows(oldest, states, state -> state.oldestAge().toMillis() / 1000.0);
-        dwell.register(
-                states.stream()
-                        .<Row<?>>mapMulti((state, row) -> {
-                            DwellTimes times = mill.queue(state.queue()).dwell();
-                            for (double part : PARTS) {
-                                row.accept(Row.of(
-                                        Tags.of("queue", state.queue(), "quantile", String.valueOf(part)),
-                                        times.percentile(part).toMillis() / 1000.0));
-                            }
-                        })
-                        .toList(),
-                true);
     }
 
     private static void rows(MultiGauge gauge, List<QueueState> states, ToDoubleFunction<QueueState> value) {

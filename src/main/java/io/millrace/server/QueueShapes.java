@@ -70,8 +70,8 @@ public final class QueueShapes {
     }
 
     /**
-     * {@code queue, facets, waiting, oldestAgeMs, noisiest[{facet, waiting, oldestAgeMs}], mostStarved[…], dwell{count, p50Ms, p99Ms}};
-     * {@code dwell} of what this process was handed out; of several partitions also {@code partitions[{partition, facets, waiting}]}.
+     * {@code queue, facets, waiting, oldestAgeMs, noisiest[{facet, waiting, oldestAgeMs}], mostStarved[…], dwell{count, p50Ms, p99Ms,
+     * buckets[{upToMs, count}]}}, buckets without any left out; of several partitions also {@code partitions[{partition, facets, waiting}]}.
      */
     public static Map<String, @Nullable Object> load(QueueLoad load) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
@@ -87,6 +87,12 @@ public final class QueueShapes {
         dwell.put("count", load.dwell().count());
         dwell.put("p50Ms", load.dwell().percentile(0.5).toMillis());
         dwell.put("p99Ms", load.dwell().percentile(0.99).toMillis());
+        dwell.put(
+                "buckets",
+                load.dwell().buckets().stream()
+                        .filter(bucket -> bucket.count() > 0)
+                        .map(bucket -> Map.of("upToMs", bucket.upTo().toMillis(), "count", bucket.count()))
+                        .toList());
         shape.put("dwell", dwell);
         if (load.partitions().size() > 1) {
             shape.put(

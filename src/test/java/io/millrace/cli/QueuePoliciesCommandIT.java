@@ -296,6 +296,26 @@ class QueuePoliciesCommandIT {
         assertThat(pull(20)).hasSize(7);
     }
 
+    @Test
+    @DisplayName(
+            "a glance at a queue tells its noisiest and most starved facets, and how long messages waited that others pulled")
+    void load() {
+        for (int i = 0; i < 4; i++) {
+            deliver("loud", "l" + i);
+        }
+        deliver("quiet", "q1");
+        assertThat(pull(1)).containsExactly("l0");
+        Result load = millrace("queue", "load", "q", "--top", "1");
+        assertThat(load.keys(0))
+                .containsExactly("queue", "facets", "waiting", "oldestAgeMs", "noisiest", "mostStarved", "dwell");
+        assertThat(((Map<?, ?>) ((List<?>) load.line(0).get("noisiest")).get(0)).get("facet"))
+                .isEqualTo("loud");
+        assertThat((List<?>) load.line(0).get("mostStarved")).hasSize(1);
+        Map<?, ?> dwell = (Map<?, ?>) load.line(0).get("dwell");
+        assertThat(dwell.get("count")).isEqualTo(1);
+        assertThat((List<?>) dwell.get("buckets")).hasSize(1);
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {

@@ -15,6 +15,8 @@ import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A queue at a glance, and with many facets. */
 @RedisTest
@@ -35,6 +37,10 @@ class QueueLoadIT {
             rig.fill("quiet", 2);
             rig.queue.policies().pause("louder").block(SOON);
             assertThat(rig.lease(2, LONG)).hasSize(2);
+            Eventually.await(
+                    "what was handed out to be counted",
+                    SOON,
+                    () -> rig.queue.dwell().block(SOON).count() == 2);
 
             QueueLoad load = rig.queue.load(2).block(SOON);
             assertThat(load.facets()).isEqualTo(3);
@@ -45,6 +51,51 @@ class QueueLoadIT {
             assertThat(load.dwell().count()).isEqualTo(2);
             assertThat(load.dwell().percentile(1)).isGreaterThanOrEqualTo(Duration.ofMillis(32));
             assertThat(rig.queue.length().block(SOON)).isEqualTo(71);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3})
+    @DisplayName("how long messages waited is told by any process, of all that handed out, also of one that has ended")
+    void dwellOfAll(int partitions, RedisServer server, @Namespace String namespace) {
+        try (QueueRig rig = QueueRig.on(server, namespace)) {
+            rig.mill
+                    .queues()
+                    .register(
+                            "parted",
+                            ".*:parted:.*",
+                            QueueOptions.builder().partitions(partitions).build())
+                    .block(SOON);
+            for (int i = 0; i < 1_000; i++) {
+                rig.mill.deliver(Event.of("f" + i % 10, "parted", "n")).block(SOON);
+            }
+            for (int process = 0; process < 2; process++) {
+                try (QueueRig other = QueueRig.on(server, namespace)) {
+                    for (int i = 0; i < 5; i++) {
+                        assertThat(other.mill
+                                        .queue("parted")
+                                        .pull(80)
+                                        .collectList()
+                                        .block(SOON))
+                                .hasSize(80);
+                    }
+                    other.mill.shutdown().block(SOON);
+                }
+            }
+            rig.mill.queue("parted").lease(200, LONG).blockLast(SOON);
+            Eventually.await(
+                    "all to be counted",
+                    SOON,
+                    () -> rig.mill.queue("parted").dwell().block(SOON).count() == 1_000);
+            DwellTimes times = rig.mill.queue("parted").load(1).block(SOON).dwell();
+            assertThat(times.count()).isEqualTo(1_000);
+            assertThat(times.buckets().stream()
+                            .mapToLong(DwellTimes.Bucket::count)
+                            .sum())
+                    .isEqualTo(1_000);
+            assertThat(times.sum()).isPositive();
+            rig.mill.queue("parted").destroy().block(SOON);
+            assertThat(rig.mill.queue("parted").dwell().block(SOON)).isEqualTo(DwellTimes.NONE);
         }
     }
 

@@ -11,6 +11,7 @@ import io.millrace.queue.LeaseOptions;
 import io.millrace.queue.QueueOptions;
 import io.millrace.redis.RedisSettings;
 import io.millrace.server.HttpTester.Answer;
+import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
@@ -269,6 +270,26 @@ class MessageApiIT {
                 .header("Content-Type", HttpTester.JSON)
                 .method("PATCH", HttpRequest.BodyPublishers.ofString(body)));
         assertThat(answer.status()).isEqualTo(200);
+    }
+
+    @Test
+    @DisplayName("how long messages waited is a histogram of all processes, for scrapes and for looks")
+    void dwell() {
+        deliver("a", "t", "1");
+        deliver("b", "t", "2");
+        mill.queue("q").pull(2).blockLast(SOON);
+        Eventually.await(
+                "both to be counted",
+                SOON,
+                () -> Integer.valueOf(2)
+                        .equals(((Map<?, ?>) http.get("/api/queues/q/load").field("dwell")).get("count")));
+        String metrics = new String(http.get("/metrics").response().body(), StandardCharsets.UTF_8);
+        assertThat(metrics)
+                .contains("# TYPE millrace_queue_dwell_seconds histogram")
+                .contains("millrace_queue_dwell_seconds_bucket{queue=\"q\",le=\"+Inf\"} 2")
+                .contains("millrace_queue_dwell_seconds_count{queue=\"q\"} 2");
+        Map<?, ?> load = http.get("/api/queues/q/load").json();
+        assertThat(load.keySet().stream().map(String::valueOf)).contains("noisiest", "mostStarved", "oldestAgeMs");
     }
 
     @ParameterizedTest
