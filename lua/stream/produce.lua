@@ -33,22 +33,32 @@ if window > 0 then
     call('SET', unit .. 'ids.since', now, 'PX', 4 * window)
   end
 end
-local reply, id, count = {'OK', ''}, '*', 0
-local width = tonumber(ARGV[5])
-for i = 5 + width, #ARGV, width do
-  local own = width == 2 and ARGV[i - 1] or ''
-  local known = own ~= '' and (call('HGET', unit .. 'ids', own) or call('HGET', unit .. 'ids.old', own))
-  if known then
-    reply[#reply + 1] = (i - 5) / width
-    reply[#reply + 1] = known
-  else
-    local added = call('XADD', log, id, 'payload', ARGV[i])
-    if count == 0 then
-      reply[2] = added
-      id = string.match(added, '^%d+') .. '-*' -- consecutive, whatever the clock does meanwhile
+local reply, argv, id = {'OK', ''}, ARGV, nil
+
+-- Consecutive from the first one on, whatever the clock does meanwhile.
+local function add(payload)
+  local added = call('XADD', log, id or '*', 'payload', payload)
+  if not id then
+    reply[2] = added
+    id = string.match(added, '^%d+') .. '-*'
+  end
+  return added
+end
+
+if argv[5] == '1' then
+  add(argv[6])
+  for i = 7, #argv do call('XADD', log, id, 'payload', argv[i]) end
+else
+  for i = 7, #argv, 2 do
+    local own = argv[i - 1]
+    local known = own ~= '' and (call('HGET', unit .. 'ids', own) or call('HGET', unit .. 'ids.old', own))
+    if known then
+      reply[#reply + 1] = (i - 5) / 2
+      reply[#reply + 1] = known
+    else
+      local added = add(argv[i])
+      if own ~= '' then call('HSET', unit .. 'ids', own, added) end
     end
-    count = count + 1
-    if own ~= '' then call('HSET', unit .. 'ids', own, added) end
   end
 end
 if window > 0 then call('PEXPIRE', unit .. 'ids', 2 * window) end

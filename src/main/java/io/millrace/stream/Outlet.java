@@ -10,6 +10,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
 
@@ -64,21 +66,37 @@ final class Outlet {
         EARLY
     }
 
-    /** A call of entries, and whether it has ended. */
+    /** A call of entries: whether it has ended, and whether it is on its way. */
     private static final class Call {
 
         private final long number;
         private final Sinks.Empty<Void> end = Sinks.empty();
         private volatile boolean ended;
+        private volatile Sinks.@Nullable Empty<Void> held; // completes when it goes out after all
 
         Call(long number) {
             this.number = number;
             this.ended = number == 0;
         }
 
+        void hold() {
+            if (held == null) {
+                held = Sinks.empty();
+            }
+        }
+
+        void goesOut() {
+            Sinks.Empty<Void> waiting = held;
+            held = null;
+            if (waiting != null) {
+                waiting.tryEmitEmpty();
+            }
+        }
+
         void ended() {
             ended = true;
             end.tryEmitEmpty();
+            goesOut();
         }
     }
 
@@ -129,20 +147,50 @@ final class Outlet {
         }
         // A call that is being repeated must find its answer: no call goes so far ahead of it that it would be
         // forgotten.
-        Mono<Reply> reply = forerunner == null || forerunner.ended
-                ? append(before, args)
-                : forerunner.end.asMono().then(append(before, args));
-        return reply.map(answer -> ids(pieces, answer)).doFinally(end -> call.ended());
+        Mono<Reply> reply;
+        if (forerunner == null || forerunner.ended) {
+            reply = append(call, before, args);
+        } else {
+            call.hold();
+            reply = forerunner.end.asMono().then(append(call, before, args));
+        }
+        // It has ended before the next one is let go: that one must not wait, or those behind it would overtake it.
+        return reply.doOnNext(answer -> call.ended())
+                .map(answer -> ids(pieces, answer))
+                .doOnError(error -> call.ended())
+                .doFinally(end -> call.ended());
     }
 
-    private Mono<Reply> append(Call before, List<byte[]> args) {
-        return Mono.defer(() -> run(StreamScripts.PRODUCE, List.of(keys.logKey(), keys.unitKey()), args))
+    /**
+     * Goes out behind the call before it, at once if that one is on its way. Else both would be early, and whatever follows them as
+     * long as there are calls under way: each would be sent twice.
+     */
+    private Mono<Reply> append(Call call, Call before, List<byte[]> args) {
+        return Mono.defer(() -> {
+            Sinks.Empty<Void> waiting = before.held;
+            if (waiting == null) {
+                return send(call, before, args);
+            }
+            call.hold();
+            return waiting.asMono().then(send(call, before, args));
+        });
+    }
+
+    private Mono<Reply> send(Call call, Call before, List<byte[]> args) {
+        return Mono.defer(() -> {
+                    args.set(BEFORE, StreamKeys.bytes(before.ended ? 0 : before.number));
+                    Mono<Reply> sent = run(StreamScripts.PRODUCE, List.of(keys.logKey(), keys.unitKey()), args);
+                    return call.held == null
+                            ? sent
+                            : Flux.merge(sent, Mono.<Reply>fromRunnable(call::goesOut)) // when it is written
+                                    .single();
+                })
                 .flatMap(reply -> {
                     if (reply.status(Produced.class) == Produced.OK) {
                         return Mono.just(reply);
                     }
-                    args.set(BEFORE, StreamKeys.bytes(0));
-                    return before.end.asMono().then(append(before, args));
+                    call.hold();
+                    return before.end.asMono().then(send(call, before, args));
                 });
     }
 

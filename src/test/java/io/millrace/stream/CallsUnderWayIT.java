@@ -12,6 +12,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -114,6 +116,55 @@ class CallsUnderWayIT {
         Eventually.await("all", SOON, () -> given.size() == 5_000);
         assertThat(records()).isEqualTo(IntStream.range(0, 5_000).boxed().toList());
         assertThat(rig.ids()).isEqualTo(given.stream().map(EntryId::toString).toList());
+    }
+
+    @Test
+    @Tag("L3")
+    @DisplayName(
+            "L3 under load each call goes out once; those behind one that was late go out twice, and none after them")
+    void onceEach() {
+        AtomicInteger runs = new AtomicInteger();
+        Outlet.Runner runner = new Outlet.Runner() {
+            @Override
+            public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
+                Mono<T> call = rig.mill.redis().run(script, keys, args);
+                return runs.getAndIncrement() == 100
+                        ? Mono.delay(Duration.ofMillis(20)).then(call)
+                        : call;
+            }
+        };
+        Outlet outlet =
+                new Outlet(StreamKeys.of(rig.mill.redis().keys(), "s", 0), Mono.empty(), runner, Duration.ofMinutes(1));
+        int pieces = 600;
+        Long produced = Flux.range(0, pieces)
+                .flatMapSequential(
+                        k -> outlet.queue(IntStream.range(250 * k, 250 * (k + 1))
+                                .mapToObj(Change::of)
+                                .toList()),
+                        12,
+                        1)
+                .flatMapIterable(ids -> ids)
+                .count()
+                .block(Duration.ofSeconds(60));
+        assertThat(produced).isEqualTo(250L * pieces);
+        assertThat(runs.get() - scripted("set")).isBetween(1L, 4L);
+        assertThat(rig.stream
+                        .entries(EntryId.ZERO)
+                        .map(entry -> (Integer) entry.get("id"))
+                        .buffer(2, 1)
+                        .filter(two -> two.size() == 2 && two.get(0) + 1 != two.get(1))
+                        .count()
+                        .block(SOON))
+                .isZero();
+    }
+
+    /** How often a command was run; scripts that produce end with a SET. */
+    private long scripted(String command) {
+        String stats = new String(
+                (byte[]) rig.mill.redis().call("INFO", "commandstats").block(SOON), StandardCharsets.UTF_8);
+        Matcher calls = Pattern.compile("cmdstat_" + command + ":calls=(\\d+)").matcher(stats);
+        assertThat(calls.find()).isTrue();
+        return Long.parseLong(calls.group(1));
     }
 
     @Test
