@@ -13,8 +13,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Judges a history of deliveries, in the style of Jepsen's total queue: what was promised to be stored was handed out, nothing else
- * was, and whatever was handed out twice has a recorded reason. Leases are judged by their receipts, which carry the server's time;
+ * Judges a history of deliveries, in the style of Jepsen's total queue: what was promised to be stored was handed out and handled to its
+ * end, nothing else was, and whatever was handed out twice has a recorded reason. Leases are judged by their receipts, which carry the server's time;
  * no clock of a client is involved. Thread safe: record from any thread, then {@link #check()}.
  */
 final class Checker {
@@ -68,16 +68,27 @@ final class Checker {
     private final Map<String, List<Ended>> ended = new HashMap<>();
     private final Map<Receipt, Receipt> extensions = new HashMap<>(); // old to new
     private final List<Acked> acks = new ArrayList<>();
+    private final Set<String> finished =
+            new HashSet<>(); // handled to their ends, whatever became of the acknowledgement
+    private final Set<String> unseen = new HashSet<>(); // with handlers, which see no lease
+    private final Set<Receipt> unknown = new HashSet<>(); // acknowledged perhaps
     private final Map<String, Long> confirmedAt = new HashMap<>(); // nanos
     private final Map<Receipt, Long> settledAt = new HashMap<>();
     private final Set<String> tail = new HashSet<>(); // confirmed too shortly before a failover
     private final Set<Receipt> undone = new HashSet<>(); // acknowledged too shortly before a failover
     private boolean ordered = true;
+    private boolean lossy;
     private int clock;
 
     /** Where producers run side by side, or repeat what failed, nobody can say which came first. */
     Checker unordered() {
         ordered = false;
+        return this;
+    }
+
+    /** Where answers get lost, a refused acknowledgement may be the repetition of one that was accepted. */
+    Checker lossy() {
+        lossy = true;
         return this;
     }
 
@@ -107,7 +118,7 @@ final class Checker {
         buried.add(id);
     }
 
-    /** A consumer got it; without receipt where the consumer does not see one. */
+    /** A consumer got it; without receipt where it was taken at most once, which is its end. */
     synchronized void handedOut(Message message, @Nullable Receipt receipt) {
         handedOut(message.id(), message.facet(), message.attempt(), receipt);
     }
@@ -115,6 +126,17 @@ final class Checker {
     synchronized void handedOut(String id, String facet, int attempt, @Nullable Receipt receipt) {
         handed.computeIfAbsent(id, key -> new ArrayList<>())
                 .add(new Handed(clock++, id, facet, attempt, receipt, System.nanoTime()));
+    }
+
+    /** A handler got it, which sees no lease; its end is told by {@link #finished}. */
+    synchronized void begun(String id, String facet, int attempt) {
+        unseen.add(id);
+        handedOut(id, facet, attempt, null);
+    }
+
+    /** It was handled to its end; what becomes of its acknowledgement is not known. */
+    synchronized void finished(String id) {
+        finished.add(id);
     }
 
     /** A lease was begun anew under another receipt. */
@@ -126,6 +148,11 @@ final class Checker {
     synchronized void ackAnswered(Receipt receipt, boolean accepted) {
         acks.add(new Acked(clock++, receipt, accepted));
         settledAt.put(receipt, System.nanoTime());
+    }
+
+    /** An acknowledgement was sent, and nobody knows what became of it. */
+    synchronized void ackUnanswered(Receipt receipt) {
+        unknown.add(receipt);
     }
 
     /** A reason for which this message may come once more. */
@@ -180,6 +207,11 @@ final class Checker {
         return acknowledged.stream().allMatch(id -> handed.containsKey(id) || buried.contains(id));
     }
 
+    /** As {@link #drained()}, and every message has come to its end. */
+    synchronized boolean allFinished() {
+        return drained() && unfinished().isEmpty();
+    }
+
     synchronized int delivered() {
         return handed.size();
     }
@@ -209,6 +241,7 @@ final class Checker {
                 wrong.add("LOST " + id + " of facet " + attempted.get(id));
             }
         }
+        unfinished().forEach(last -> wrong.add("UNFINISHED " + last.shown()));
         for (Map.Entry<String, List<Handed>> message : handed.entrySet()) {
             String facet = attempted.get(message.getKey());
             boolean never = refused.contains(message.getKey())
@@ -226,6 +259,25 @@ final class Checker {
         }
         staleAcks(wrong);
         return wrong;
+    }
+
+    /** What was confirmed and handed out, and then vanished with somebody who did not come to its end. */
+    private List<Handed> unfinished() {
+        Set<Receipt> ends = new HashSet<>(unknown);
+        acks.stream().filter(ack -> ack.accepted() || lossy).forEach(ack -> ends.add(ack.receipt()));
+        return handed.entrySet().stream()
+                .filter(message -> acknowledged.contains(message.getKey())
+                        && !finished.contains(message.getKey())
+                        && !buried.contains(message.getKey())
+                        && !tail.contains(message.getKey())
+                        && message.getValue().stream().noneMatch(one -> isEnd(one, ends)))
+                .map(message -> message.getValue().get(message.getValue().size() - 1))
+                .toList();
+    }
+
+    private boolean isEnd(Handed one, Set<Receipt> ends) {
+        Receipt last = last(one).receipt();
+        return last == null ? !unseen.contains(one.id()) : ends.contains(last);
     }
 
     /** Each handing out but the first needs a reason, and must not overlap the one before. */
