@@ -1,6 +1,8 @@
 package io.millrace.queue;
 
 import io.millrace.Event;
+import io.millrace.MillraceException;
+import io.millrace.RedisUnavailableException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -10,7 +12,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Mono;
 
 /**
  * Judges a history of deliveries, in the style of Jepsen's total queue: what was promised to be stored was handed out and handled to its
@@ -106,6 +111,51 @@ final class Checker {
     /** Nobody knows whether it was stored. */
     synchronized void indeterminate(String id) {
         indeterminate.add(id);
+    }
+
+    /** A delivery, on record; what fails since Redis is away ends empty. */
+    Mono<Delivered> delivering(Event event, Mono<Delivered> delivery) {
+        return delivery.doOnSubscribe(begun -> attempted(event))
+                .doOnNext(done -> acknowledged(event.id()))
+                .onErrorResume(RedisUnavailableException.class, error -> {
+                    if (error.indeterminate()) {
+                        indeterminate(event.id());
+                    } else {
+                        refused(event.id());
+                    }
+                    return Mono.empty();
+                });
+    }
+
+    /** A handler, on record; each time it fails the message may come once more. */
+    Function<Message, Mono<Void>> handling(Function<Message, ? extends Publisher<?>> handler) {
+        return message -> Mono.defer(() -> {
+            begun(message.id(), message.facet(), message.attempt());
+            return Mono.defer(() -> Mono.when(handler.apply(message)))
+                    .doOnSuccess(done -> finished(message.id()))
+                    .doOnError(failed -> explain(message.id(), Cause.FAILED));
+        });
+    }
+
+    /** An acknowledgement, on record; one that fails ends empty. */
+    Mono<Boolean> acknowledging(Receipt receipt, Mono<Boolean> acknowledgement) {
+        return acknowledgement
+                .doOnNext(accepted -> ackAnswered(receipt, accepted))
+                .onErrorResume(MillraceException.class, away -> {
+                    ackUnanswered(receipt);
+                    return Mono.empty();
+                });
+    }
+
+    /** So many deliveries of one facet, by {@link QueueRig#fill}. */
+    void filling(QueueRig rig, String facet, int count) {
+        for (int i = 0; i < count; i++) {
+            attempted(QueueRig.event(facet, facet + "-" + i));
+        }
+        rig.fill(facet, count);
+        for (int i = 0; i < count; i++) {
+            acknowledged(facet + "-" + i);
+        }
     }
 
     /** It was certainly not stored. */

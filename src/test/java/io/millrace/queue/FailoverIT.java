@@ -188,12 +188,7 @@ class FailoverIT {
                             checker.handedOut(one.message(), one.receipt());
                             lastHanded.set(System.nanoTime());
                             Receipt receipt = one.receipt();
-                            return one.ack()
-                                    .doOnNext(done -> checker.ackAnswered(receipt, done))
-                                    .onErrorResume(away -> {
-                                        checker.ackUnanswered(receipt);
-                                        return Mono.empty();
-                                    });
+                            return checker.acknowledging(receipt, one.ack());
                         },
                         32,
                         1)

@@ -6,7 +6,6 @@ import static io.millrace.queue.QueueRig.event;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lettuce.core.cluster.SlotHash;
-import io.millrace.MillraceException;
 import io.millrace.RedisUnavailableException;
 import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Eventually;
@@ -106,12 +105,7 @@ class MasterLossIT {
                                 Receipt receipt = one.receipt();
                                 checker.handedOut(one.message(), receipt);
                                 handed.step();
-                                return one.ack()
-                                        .doOnNext(done -> checker.ackAnswered(receipt, done))
-                                        .onErrorResume(MillraceException.class, away -> {
-                                            checker.ackUnanswered(receipt);
-                                            return Mono.empty();
-                                        });
+                                return checker.acknowledging(receipt, one.ack());
                             },
                             32,
                             1)
