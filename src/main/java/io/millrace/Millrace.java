@@ -92,7 +92,7 @@ public final class Millrace implements AutoCloseable {
     }
 
     /**
-     * Uses a Lettuce client the application has already, and does not close it.
+     * Uses a Lettuce client the application has already, and does not close it; {@link #shutdown} closes the connections it was asked for.
      *
      * @param client a {@code RedisClient} with a default address, or a {@code RedisClusterClient}. Its options apply: set a command
      *     timeout of seconds, {@code DisconnectedBehavior.REJECT_COMMANDS} and a bounded request queue, else calls hang and memory

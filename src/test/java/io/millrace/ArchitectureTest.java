@@ -93,6 +93,7 @@ class ArchitectureTest {
             "io.millrace.redis.PubSub",
             // The outermost start of a long-lived component, disposed of by Redis.close().
             "io.millrace.redis.ServerClock",
+            "io.millrace.redis.Heartbeat",
             // A lock that was on its way to somebody who has gone is given back.
             "io.millrace.lock.Lock",
             // The outermost start of a long-lived component; run() is the same for those who own its subscription.

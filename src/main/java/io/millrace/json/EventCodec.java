@@ -85,7 +85,7 @@ public final class EventCodec {
             out.ascii(DATA).value(data);
         }
         for (Map.Entry<String, @Nullable Object> attribute : event.attributes().entrySet()) {
-            out.ascii(",").string(attribute.getKey()).ascii(":").value(attribute.getValue());
+            out.ascii(",").name(attribute.getKey()).value(attribute.getValue());
         }
         byte[] json = out.ascii("}").take();
         int size = json.length - (at == null ? 0 : AT_BYTES);

@@ -32,8 +32,8 @@ public final class Json {
     /** How deep values may be nested. */
     public static final int MAX_DEPTH = 128;
 
-    /** How long one text may be, in characters. */
-    public static final int MAX_STRING = 20_000_000;
+    /** How long one text may be, in characters: whatever fits into the largest event. */
+    public static final int MAX_STRING = 64 << 20;
 
     static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder()
                     .streamReadConstraints(StreamReadConstraints.builder()

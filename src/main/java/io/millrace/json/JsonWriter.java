@@ -159,15 +159,27 @@ final class JsonWriter {
         Set<String> names = new HashSet<>();
         for (Map.Entry<?, ?> entry : map.entrySet()) {
             String name = String.valueOf(entry.getKey());
-            if (!names.add(name) || name.length() > MAX_NAME) {
-                throw new MalformedEventException("a name in an object must be there once and have up to " + MAX_NAME
-                        + " characters, was \"" + (name.length() > 40 ? name.substring(0, 40) + "…" : name) + '"');
+            if (!names.add(name)) {
+                throw unwelcome(name);
             }
-            ascii(separator).string(name).ascii(":").value(entry.getValue());
+            ascii(separator).name(name).value(entry.getValue());
             separator = ",";
         }
         depth--;
         return ascii(map.isEmpty() ? "{}" : "}");
+    }
+
+    /** A name and its colon. */
+    JsonWriter name(String name) {
+        if (name.length() > MAX_NAME) {
+            throw unwelcome(name);
+        }
+        return string(name).ascii(":");
+    }
+
+    private static MalformedEventException unwelcome(String name) {
+        return new MalformedEventException("a name in an object must be there once and have up to " + MAX_NAME
+                + " characters, was \"" + (name.length() > 40 ? name.substring(0, 40) + "…" : name) + '"');
     }
 
     private JsonWriter array(List<?> list) {

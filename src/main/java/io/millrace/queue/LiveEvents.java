@@ -57,7 +57,8 @@ public final class LiveEvents {
     public Flux<LiveSignal> signals(String pattern) {
         return redis.pubSub()
                 .listen(redis.keys().topicPattern(pattern), true, BUFFERED_EVENTS, BUFFERED_BYTES)
-                .concatMap(LiveEvents::heard, 0);
+                .concatMap(LiveEvents::heard, 0)
+                .takeUntilOther(redis.closed());
     }
 
     private static Mono<LiveSignal> heard(PubSub.Signal signal) {

@@ -49,7 +49,7 @@ public final class Queues {
      * expression in RE2 syntax (matched in linear time) and must match the whole topic, {@code environment:type:name}.
      *
      * <p>On a single server and with Sentinel the next event delivered by anybody already follows it. In Cluster other processes may
-     * route by the old pattern for up to a second.
+     * route by the old pattern for up to a second; {@link #settled()} waits for them.
      *
      * @throws io.millrace.MillraceException in the returned Mono, if the pattern is malformed; nothing is changed then
      */
@@ -86,6 +86,18 @@ public final class Queues {
      */
     public Mono<Boolean> unregister(String queue) {
         return registry.unregister(queue);
+    }
+
+    /**
+     * Completes when every producer that can read the registrations routes by those there were when this was asked: at once on a single
+     * server and with Sentinel, after a little more than a second in Cluster.
+     *
+     * <pre>{@code
+     * queues.register("searches", ".*:page:.*google.*").then(queues.settled())
+     * }</pre>
+     */
+    public Mono<Void> settled() {
+        return registry.settled();
     }
 
     /** All registered queues, by name. */

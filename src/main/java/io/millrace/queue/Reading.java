@@ -1,6 +1,7 @@
 package io.millrace.queue;
 
 import io.millrace.MillraceException;
+import io.millrace.RedisRefusedException;
 import io.millrace.queue.Pulls.Pulled;
 import io.millrace.redis.Detached;
 import io.millrace.redis.PubSub;
@@ -10,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
@@ -39,6 +41,9 @@ import reactor.core.publisher.SignalType;
 final class Reading<T> {
 
     private static final Logger log = LoggerFactory.getLogger(Reading.class);
+
+    /** What a server answers a user who may not. */
+    private static final Set<String> DENIALS = Set.of("NOPERM", "NOAUTH", "WRONGPASS");
 
     private static final Duration FIRST_PAUSE = Duration.ofMillis(20);
     private static final Duration LONGEST_PAUSE = Duration.ofMillis(500);
@@ -70,6 +75,7 @@ final class Reading<T> {
     private boolean known; // that nothing more was there when we last looked
     private boolean due; // something may be due: look for it
     private int troubles;
+    private boolean worked; // at least once
     private boolean withPulls = true; // whether acknowledgements travel with pulls
     private Mono<Void> alongside = Mono.never();
     private volatile boolean stopping; // no further round
@@ -244,6 +250,7 @@ final class Reading<T> {
         return Detached.run(pulling, this::giveBack)
                 .doOnNext(pulled -> {
                     troubles = 0;
+                    worked = true;
                     waitMs = pulled.waitMs();
                     due = waitMs == 0; // there is more that came due than one look takes care of
                     known = pulled.items().size() < wanted && !due;
@@ -267,7 +274,7 @@ final class Reading<T> {
     }
 
     private Mono<Pulled<T>> paused(Throwable error) {
-        if (!(error instanceof MillraceException failure) || !failure.retryable()) {
+        if (!(error instanceof MillraceException failure) || !(failure.retryable() || isTakenAway(failure))) {
             return Mono.error(error);
         }
         if (stopping) {
@@ -280,6 +287,11 @@ final class Reading<T> {
         long ms = Math.min(LONGEST_PAUSE.toMillis(), FIRST_PAUSE.toMillis() << Math.min(troubles, 10));
         long jittered = ms / 2 + ThreadLocalRandom.current().nextLong(ms / 2 + 1);
         return Mono.delay(Duration.ofMillis(jittered), redis.worker()).then(Mono.empty());
+    }
+
+    /** Whether it was allowed before: somebody edits the user's rights, and may do so again. */
+    private boolean isTakenAway(MillraceException failure) {
+        return worked && failure instanceof RedisRefusedException refused && DENIALS.contains(refused.code());
     }
 
     private List<Receipt> drainAcknowledgements() {

@@ -18,6 +18,7 @@ import io.netty.channel.group.DefaultChannelGroup;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -48,7 +49,8 @@ final class Driver {
     private final @Nullable RedisURI address; // of a client of our own that is not a cluster's
     private final @Nullable ClientResources resources; // only what we made ourselves is closed by us
     private final Duration timeout;
-    private final ChannelGroup channels;
+    private final ChannelGroup channels; // of a client of our own
+    private final @Nullable Heartbeat heartbeat; // for a client that is not
     private final AtomicLong reconnected = new AtomicLong(System.nanoTime() - PAUSE.toNanos());
     private final AtomicLong looked = new AtomicLong(System.nanoTime() - PAUSE.toNanos());
 
@@ -63,6 +65,7 @@ final class Driver {
         this.address = address;
         this.resources = resources;
         this.timeout = timeout;
+        this.heartbeat = resources == null ? new Heartbeat() : null;
     }
 
     /** Reads the certificates that Java trusts, so it may block, where there is TLS. */
@@ -115,16 +118,33 @@ final class Driver {
         return connecting.map(open -> limited(open, open.reactive(), commandTimeout));
     }
 
+    /** Those that {@link #warmed} opened, or opens anew. */
+    static List<CompletableFuture<StatefulRedisConnection<byte[], byte[]>>> masters(
+            StatefulRedisClusterConnection<byte[], byte[]> open) {
+        return open.getPartitions().stream()
+                .filter(node -> node.getRole().isUpstream() && !node.getSlots().isEmpty())
+                .map(node -> open.getConnectionAsync(
+                        node.getUri().getHost(), node.getUri().getPort()))
+                .toList();
+    }
+
     Mono<StatefulRedisPubSubConnection<byte[], byte[]>> connectPubSub() {
         if (client instanceof RedisClusterClient cluster) {
             return found(cluster)
                     .then(stage(() -> cluster.connectPubSubAsync(ByteArrayCodec.INSTANCE)))
-                    .map(open -> open);
+                    .map(open -> watch(open));
         }
         RedisClient single = (RedisClient) client;
         return address == null
-                ? elastic(() -> single.connectPubSub(ByteArrayCodec.INSTANCE))
+                ? elastic(() -> single.connectPubSub(ByteArrayCodec.INSTANCE)).map(this::watch)
                 : stage(() -> single.connectPubSubAsync(ByteArrayCodec.INSTANCE, address));
+    }
+
+    private <C extends StatefulConnection<byte[], byte[]>> C watch(C open) {
+        if (heartbeat != null) {
+            heartbeat.watch(open);
+        }
+        return open;
     }
 
     /** Has a cluster's shape read anew; the driver does so by itself only when a node answers that it changed, or hangs up. */
@@ -140,6 +160,9 @@ final class Driver {
     void reconnect() {
         if (isTime(reconnected)) {
             channels.close();
+            if (heartbeat != null) {
+                heartbeat.reconnect();
+            }
         }
     }
 
@@ -152,7 +175,7 @@ final class Driver {
     /** Ends within a few seconds, whatever happens to connections that are being made just then. */
     Mono<Void> close() {
         if (resources == null) {
-            return Mono.empty();
+            return heartbeat == null ? Mono.empty() : inTime("closing connections", stage(heartbeat::close));
         }
         return inTime("closing connections", stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS)))
                 .publishOn(Schedulers.boundedElastic()) // ending threads takes a lock
@@ -194,19 +217,18 @@ final class Driver {
      * commands are while a connection is away. By host and port, as commands to a slot ask for them; those by node id are others.
      */
     private static Mono<Void> warmed(StatefulRedisClusterConnection<byte[], byte[]> open) {
-        return Flux.fromIterable(open.getPartitions())
-                .filter(node -> node.getRole().isUpstream() && !node.getSlots().isEmpty())
-                .flatMap(node -> Mono.fromFuture(() -> open.getConnectionAsync(
-                        node.getUri().getHost(), node.getUri().getPort())))
+        return Flux.defer(() -> Flux.fromIterable(masters(open)))
+                .flatMap(Mono::fromFuture)
                 .onErrorComplete() // a node that is away is found out by the first command to it
                 .then();
     }
 
-    private static Connection limited(
+    private Connection limited(
             StatefulConnection<byte[], byte[]> open,
             RedisClusterReactiveCommands<byte[], byte[]> commands,
             Duration commandTimeout) {
         open.setTimeout(commandTimeout);
+        watch(open);
         return new Connection(open, commands);
     }
 

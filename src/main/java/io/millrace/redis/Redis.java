@@ -52,7 +52,12 @@ public final class Redis {
     private final Duration timeout;
 
     private Redis(
-            Mono<Driver> driver, boolean cluster, String namespace, Duration timeout, @Nullable Scheduler answersOn) {
+            Mono<Driver> driver,
+            boolean cluster,
+            String namespace,
+            Duration timeout,
+            @Nullable Scheduler answersOn,
+            boolean onTrial) {
         this.timeout = timeout;
         this.driver = Once.of(() -> driver.doOnNext(open -> opened = open));
         this.keys = new Keys(namespace);
@@ -63,7 +68,10 @@ public final class Redis {
         this.connecting = Once.of(() -> this.driver.flatMap(Driver::connect).doOnNext(open -> connection = open));
         this.pubSub = new PubSub(() -> this.driver.flatMap(Driver::connectPubSub), worker);
         this.clock = new ServerClock();
-        this.clockwork = clock.follow(Mono.defer(() -> connection == null ? Mono.empty() : call("TIME")), worker);
+        StartCheck check = new StartCheck();
+        Mono<Void> checked = onTrial ? Mono.empty() : check.once(call("INFO"));
+        this.clockwork =
+                clock.follow(Mono.defer(() -> connection == null ? Mono.empty() : checked.then(call("TIME"))), worker);
     }
 
     /** A client of our own for these settings; no connection is made yet. */
@@ -74,16 +82,18 @@ public final class Redis {
                 settings.topology() == RedisSettings.Topology.CLUSTER,
                 settings.namespace(),
                 settings.commandTimeout(),
-                settings.answersOn());
+                settings.answersOn(),
+                false);
     }
 
     /**
-     * As {@link #open}, for a single server whose address is known only once it is needed: it is started then.
+     * As {@link #open}, for a single server whose address is known only once it is needed: it is started then, for trials.
      *
      * @param settings is subscribed to once, with the first command
      */
     public static Redis openLater(Mono<RedisSettings> settings, String namespace) {
-        return new Redis(settings.map(Driver::open), false, namespace, RedisSettings.DEFAULT_COMMAND_TIMEOUT, null);
+        return new Redis(
+                settings.map(Driver::open), false, namespace, RedisSettings.DEFAULT_COMMAND_TIMEOUT, null, true);
     }
 
     /**
@@ -93,7 +103,7 @@ public final class Redis {
      */
     public static Redis with(AbstractRedisClient client, String namespace, Duration commandTimeout) {
         Driver driver = Driver.with(client, commandTimeout);
-        return new Redis(Mono.just(driver), driver.isCluster(), namespace, commandTimeout, null);
+        return new Redis(Mono.just(driver), driver.isCluster(), namespace, commandTimeout, null, false);
     }
 
     /** The names of keys and channels. */

@@ -20,7 +20,7 @@ import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What each kind of Redis error means: one row a kind, the first word of the answer being the key.
+ * What each kind of Redis error means: one row a kind, the first word of the answer being the key, or all of it.
  *
  * <p>{@link Recovery#RETRY}: passes by itself, the same command may be sent again. {@link Recovery#RELOAD}: something the client
  * holds is outdated (script cache, topology, which node is master); renew it, then send again. {@link Recovery#FAIL}: tell the caller.
@@ -58,6 +58,11 @@ public final class RedisErrors {
             Map.entry("CLUSTERDOWN", new Row(Recovery.RETRY, "the cluster misses a master")),
             Map.entry("MASTERDOWN", new Row(Recovery.RETRY, "the replica lost its master")),
             Map.entry("UNBLOCKED", new Row(Recovery.RETRY, "a blocking read was ended by a change of role")),
+            Map.entry(
+                    "ERR max number of clients reached",
+                    new Row(
+                            Recovery.RETRY,
+                            "the server has as many connections as it may; close some, or raise maxclients")),
             Map.entry("NOREPLICAS", new Row(Recovery.FAIL, "too few replicas in step; see min-replicas-to-write")),
             Map.entry(
                     "MISCONF",
@@ -202,7 +207,8 @@ public final class RedisErrors {
     }
 
     private static Row row(Throwable error) {
-        return TABLE.getOrDefault(code(error), UNKNOWN);
+        Row whole = TABLE.get(String.valueOf(error.getMessage()));
+        return whole == null ? TABLE.getOrDefault(code(error), UNKNOWN) : whole;
     }
 
     /** Whether somebody took the connection and then said nothing, or hung up. */

@@ -149,7 +149,8 @@ public final class ServerDoctor {
                 Finding.ok(
                         "appendonly",
                         "yes, fsync " + (fsync.isEmpty() ? "unknown" : fsync),
-                        "A crash of the process loses nothing acknowledged, a crash of the host up to one second.");
+                        "A crash of the process loses at most what came while the disk was still being written to, a crash"
+                                + " of the host a second or two.");
         });
     }
 

@@ -109,6 +109,22 @@ class EventCodecTest {
     }
 
     @Test
+    @DisplayName("what is written can be read: names are bounded when written, texts are not before the event is")
+    void bounds() {
+        Event event = Event.of("e", "t", "n");
+        String name = "x".repeat(50_001);
+        for (Event wrong : List.of(event.with(name, 1), event.withData(Map.of(name, 1)))) {
+            assertThatThrownBy(() -> EventCodec.write(wrong))
+                    .isInstanceOf(MalformedEventException.class)
+                    .hasMessageContaining("50000");
+        }
+        Event longest = event.with(name.substring(1), 1).withData("é" + "x".repeat(21_000_000));
+        Event read = EventCodec.read(EventCodec.write(longest));
+        assertThat(read.data()).isEqualTo(longest.data());
+        assertThat(read.attributes()).isEqualTo(longest.attributes());
+    }
+
+    @Test
     @DisplayName("nesting is bounded when written and when read, also where a value holds itself")
     void nesting() {
         List<Object> loop = new ArrayList<>();

@@ -1,6 +1,8 @@
 package io.millrace.queue;
 
 import io.millrace.Event;
+import io.millrace.MillraceException;
+import io.millrace.RedisUnavailableException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -10,11 +12,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Mono;
 
 /**
- * Judges a history of deliveries, in the style of Jepsen's total queue: what was promised to be stored was handed out, nothing else
- * was, and whatever was handed out twice has a recorded reason. Leases are judged by their receipts, which carry the server's time;
+ * Judges a history of deliveries, in the style of Jepsen's total queue: what was promised to be stored was handed out and handled to its
+ * end, nothing else was, and whatever was handed out twice has a recorded reason. Leases are judged by their receipts, which carry the server's time;
  * no clock of a client is involved. Thread safe: record from any thread, then {@link #check()}.
  */
 final class Checker {
@@ -68,16 +73,27 @@ final class Checker {
     private final Map<String, List<Ended>> ended = new HashMap<>();
     private final Map<Receipt, Receipt> extensions = new HashMap<>(); // old to new
     private final List<Acked> acks = new ArrayList<>();
+    private final Set<String> finished =
+            new HashSet<>(); // handled to their ends, whatever became of the acknowledgement
+    private final Set<String> unseen = new HashSet<>(); // with handlers, which see no lease
+    private final Set<Receipt> unknown = new HashSet<>(); // acknowledged perhaps
     private final Map<String, Long> confirmedAt = new HashMap<>(); // nanos
     private final Map<Receipt, Long> settledAt = new HashMap<>();
     private final Set<String> tail = new HashSet<>(); // confirmed too shortly before a failover
     private final Set<Receipt> undone = new HashSet<>(); // acknowledged too shortly before a failover
     private boolean ordered = true;
+    private boolean lossy;
     private int clock;
 
     /** Where producers run side by side, or repeat what failed, nobody can say which came first. */
     Checker unordered() {
         ordered = false;
+        return this;
+    }
+
+    /** Where answers get lost, a refused acknowledgement may be the repetition of one that was accepted. */
+    Checker lossy() {
+        lossy = true;
         return this;
     }
 
@@ -97,6 +113,51 @@ final class Checker {
         indeterminate.add(id);
     }
 
+    /** A delivery, on record; what fails since Redis is away ends empty. */
+    Mono<Delivered> delivering(Event event, Mono<Delivered> delivery) {
+        return delivery.doOnSubscribe(begun -> attempted(event))
+                .doOnNext(done -> acknowledged(event.id()))
+                .onErrorResume(RedisUnavailableException.class, error -> {
+                    if (error.indeterminate()) {
+                        indeterminate(event.id());
+                    } else {
+                        refused(event.id());
+                    }
+                    return Mono.empty();
+                });
+    }
+
+    /** A handler, on record; each time it fails the message may come once more. */
+    Function<Message, Mono<Void>> handling(Function<Message, ? extends Publisher<?>> handler) {
+        return message -> Mono.defer(() -> {
+            begun(message.id(), message.facet(), message.attempt());
+            return Mono.defer(() -> Mono.when(handler.apply(message)))
+                    .doOnSuccess(done -> finished(message.id()))
+                    .doOnError(failed -> explain(message.id(), Cause.FAILED));
+        });
+    }
+
+    /** An acknowledgement, on record; one that fails ends empty. */
+    Mono<Boolean> acknowledging(Receipt receipt, Mono<Boolean> acknowledgement) {
+        return acknowledgement
+                .doOnNext(accepted -> ackAnswered(receipt, accepted))
+                .onErrorResume(MillraceException.class, away -> {
+                    ackUnanswered(receipt);
+                    return Mono.empty();
+                });
+    }
+
+    /** So many deliveries of one facet, by {@link QueueRig#fill}. */
+    void filling(QueueRig rig, String facet, int count) {
+        for (int i = 0; i < count; i++) {
+            attempted(QueueRig.event(facet, facet + "-" + i));
+        }
+        rig.fill(facet, count);
+        for (int i = 0; i < count; i++) {
+            acknowledged(facet + "-" + i);
+        }
+    }
+
     /** It was certainly not stored. */
     synchronized void refused(String id) {
         refused.add(id);
@@ -107,7 +168,7 @@ final class Checker {
         buried.add(id);
     }
 
-    /** A consumer got it; without receipt where the consumer does not see one. */
+    /** A consumer got it; without receipt where it was taken at most once, which is its end. */
     synchronized void handedOut(Message message, @Nullable Receipt receipt) {
         handedOut(message.id(), message.facet(), message.attempt(), receipt);
     }
@@ -115,6 +176,17 @@ final class Checker {
     synchronized void handedOut(String id, String facet, int attempt, @Nullable Receipt receipt) {
         handed.computeIfAbsent(id, key -> new ArrayList<>())
                 .add(new Handed(clock++, id, facet, attempt, receipt, System.nanoTime()));
+    }
+
+    /** A handler got it, which sees no lease; its end is told by {@link #finished}. */
+    synchronized void begun(String id, String facet, int attempt) {
+        unseen.add(id);
+        handedOut(id, facet, attempt, null);
+    }
+
+    /** It was handled to its end; what becomes of its acknowledgement is not known. */
+    synchronized void finished(String id) {
+        finished.add(id);
     }
 
     /** A lease was begun anew under another receipt. */
@@ -126,6 +198,11 @@ final class Checker {
     synchronized void ackAnswered(Receipt receipt, boolean accepted) {
         acks.add(new Acked(clock++, receipt, accepted));
         settledAt.put(receipt, System.nanoTime());
+    }
+
+    /** An acknowledgement was sent, and nobody knows what became of it. */
+    synchronized void ackUnanswered(Receipt receipt) {
+        unknown.add(receipt);
     }
 
     /** A reason for which this message may come once more. */
@@ -180,6 +257,11 @@ final class Checker {
         return acknowledged.stream().allMatch(id -> handed.containsKey(id) || buried.contains(id));
     }
 
+    /** As {@link #drained()}, and every message has come to its end. */
+    synchronized boolean allFinished() {
+        return drained() && unfinished().isEmpty();
+    }
+
     synchronized int delivered() {
         return handed.size();
     }
@@ -209,6 +291,7 @@ final class Checker {
                 wrong.add("LOST " + id + " of facet " + attempted.get(id));
             }
         }
+        unfinished().forEach(last -> wrong.add("UNFINISHED " + last.shown()));
         for (Map.Entry<String, List<Handed>> message : handed.entrySet()) {
             String facet = attempted.get(message.getKey());
             boolean never = refused.contains(message.getKey())
@@ -226,6 +309,25 @@ final class Checker {
         }
         staleAcks(wrong);
         return wrong;
+    }
+
+    /** What was confirmed and handed out, and then vanished with somebody who did not come to its end. */
+    private List<Handed> unfinished() {
+        Set<Receipt> ends = new HashSet<>(unknown);
+        acks.stream().filter(ack -> ack.accepted() || lossy).forEach(ack -> ends.add(ack.receipt()));
+        return handed.entrySet().stream()
+                .filter(message -> acknowledged.contains(message.getKey())
+                        && !finished.contains(message.getKey())
+                        && !buried.contains(message.getKey())
+                        && !tail.contains(message.getKey())
+                        && message.getValue().stream().noneMatch(one -> isEnd(one, ends)))
+                .map(message -> message.getValue().get(message.getValue().size() - 1))
+                .toList();
+    }
+
+    private boolean isEnd(Handed one, Set<Receipt> ends) {
+        Receipt last = last(one).receipt();
+        return last == null ? !unseen.contains(one.id()) : ends.contains(last);
     }
 
     /** Each handing out but the first needs a reason, and must not overlap the one before. */

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import io.millrace.Event;
 import io.millrace.queue.Checker.Cause;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** A checker that cannot fail proves nothing: one seeded history for each thing it must find. */
@@ -19,6 +20,7 @@ class CheckerTest {
         stored("b", "A");
         checker.attempted(event("never", "A"));
         checker.indeterminate("never");
+        assertThat(checker.allFinished()).isFalse();
         got("a", 1, "1000-0");
         got("b", 1, "1001-0");
         checker.ackAnswered(receipt("1000-0"), true);
@@ -27,6 +29,7 @@ class CheckerTest {
         checker.ackAnswered(receipt("1001-0"), false);
         checker.ackAnswered(receipt("1101-0"), true);
         assertThat(checker.drained()).isTrue();
+        assertThat(checker.allFinished()).isTrue();
         assertThat(checker.check()).isEqualTo(new Checker.Summary(3, 2, 1, 2, 1));
     }
 
@@ -37,6 +40,55 @@ class CheckerTest {
         got("a", 1, "1000-0");
         assertThat(checker.drained()).isFalse();
         fails("LOST b");
+    }
+
+    @Test
+    void findsWhatVanishedWithItsConsumer() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.explain("a", Cause.CRASH);
+        assertThat(checker.drained()).isTrue();
+        assertThat(checker.allFinished()).isFalse();
+        fails("UNFINISHED a");
+    }
+
+    @Test
+    void anAcknowledgementThatWasRefusedIsNoEndUnlessAnswersGetLost() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.ackAnswered(receipt("1000-0"), false);
+        fails("UNFINISHED a");
+        checker.lossy().check();
+    }
+
+    @Test
+    void anAcknowledgementWithoutAnswerMayBeTheEnd() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.extended(receipt("1000-0"), receipt("1050-0"));
+        checker.ackUnanswered(receipt("1000-0"));
+        fails("UNFINISHED a");
+        checker.ackUnanswered(receipt("1050-0"));
+        checker.check();
+    }
+
+    @Test
+    void whatAHandlerGotIsFinishedWhenItSaysSoAndWhatWasPulledIsSoAtOnce() {
+        stored("a", "A");
+        stored("b", "A");
+        checker.begun("a", "A", 1);
+        checker.handedOut("b", "A", 1, null);
+        fails("UNFINISHED a");
+        checker.finished("a");
+        checker.check();
+    }
+
+    @Test
+    void aDeadLetterIsFinished() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.buried("a");
+        checker.check();
     }
 
     @Test
@@ -100,6 +152,7 @@ class CheckerTest {
         got("a", 1, "1000-0");
         checker.explain("a", Cause.RELEASED);
         got("a", 1, "1010-0");
+        checker.finished("a");
         checker.check();
         checker.explain("a", Cause.CRASH);
         got("a", 2, "1050-0");
@@ -142,6 +195,7 @@ class CheckerTest {
         got("b1", "B", 1, "1000-0");
         got("a1", 1, "1000-1");
         got("a2", 1, "1000-2");
+        List.of("a1", "a2", "b1").forEach(checker::finished);
         checker.check();
         stored("a3", "A");
         stored("a4", "A");

@@ -246,4 +246,19 @@ class ClusterQueueIT {
                             .contains("new"));
         }
     }
+
+    @Test
+    @DisplayName(
+            "P14 who waits for a registration to settle finds that all others route by it, even those who hear of nothing")
+    void registrationsSettle() {
+        try (QueueRig other = open(namespace)) {
+            other.deliver("a", "0");
+            other.mill.queues().close(); // no announcement reaches it any more
+            other.deliver("a", "1"); // and what it knows may be as young as it gets
+            Queues queues = rig.mill.queues();
+            queues.register("new", "a:.*").then(queues.settled()).block(SOON);
+            Delivered next = other.mill.deliver(event("a", "2")).block(SOON);
+            assertThat(next.queues()).contains("new");
+        }
+    }
 }

@@ -45,6 +45,7 @@ class HandlingFaultsIT {
 
     private QueueRig rig;
     private final Queue<Message> handled = new ConcurrentLinkedQueue<>();
+    private final Checker checker = new Checker().unordered();
     private Disposable consumer = () -> {};
 
     @BeforeEach
@@ -80,23 +81,23 @@ class HandlingFaultsIT {
     @Tag("P5")
     @DisplayName("L8 P5 handlers block for 3 s under leases of 1 s: renewed in time, each message is handled once")
     void blockingHandlers() {
-        rig.fill("a", 16);
+        checker.filling(rig, "a", 16);
         consumer = rig.queue
                 .consume(
-                        message -> {
-                            handled.add(message);
+                        checker.handling(message -> {
                             await(3_000);
                             return Mono.empty();
-                        },
+                        }),
                         ConsumeOptions.builder().lease(SECOND).build())
                 .subscribe();
         try (QueueRig rival = QueueRig.on(server, namespace)) { // takes at once what is not renewed in time
-            Disposable other = rival.queue.receive(SECOND).subscribe(one -> handled.add(one.message()));
+            Disposable other =
+                    rival.queue.receive(SECOND).subscribe(one -> checker.handedOut(one.message(), one.receipt()));
             Eventually.await(
-                    "the end", SOON, () -> handled.size() >= 16 && rig.facets().isEmpty());
+                    "the end", SOON, () -> checker.allFinished() && rig.facets().isEmpty());
             other.dispose();
         }
-        assertThat(handled).hasSize(16).allMatch(message -> message.attempt() == 1);
+        assertThat(checker.check().duplicates()).isZero();
     }
 
     @Test
@@ -244,20 +245,26 @@ class HandlingFaultsIT {
     void slowConsumer() {
         consumer = rig.queue
                 .consume(
-                        message -> Mono.delay(Duration.ofMillis(20)).doOnNext(tick -> handled.add(message)),
+                        checker.handling(message -> Mono.delay(Duration.ofMillis(20))),
                         ConsumeOptions.builder().lease(SECOND).concurrency(8).build())
                 .subscribe();
         AtomicLong most = new AtomicLong();
         Flux.range(0, 50)
                 .delayElements(Duration.ofMillis(10))
                 .concatMap(tick -> rig.mill
-                        .deliver(Flux.range(0, 20).map(i -> QueueRig.event("f" + i % 3, tick + "-" + i)))
+                        .deliver(Flux.range(0, 20)
+                                .map(i -> QueueRig.event("f" + i % 3, tick + "-" + i))
+                                .doOnNext(checker::attempted))
+                        .doOnNext(done -> checker.acknowledged(done.id()))
                         .then(rig.queue.facets().map(FacetState::inFlight).reduce(0L, Long::sum)))
                 .doOnNext(inFlight -> most.accumulateAndGet(inFlight, Math::max))
                 .blockLast(SOON);
         assertThat(most.get()).isLessThanOrEqualTo(16);
-        Eventually.await("all handled", Duration.ofSeconds(30), () -> handled.size() >= 1_000);
-        assertThat(handled).extracting(Message::id).hasSize(1_000).doesNotHaveDuplicates();
+        Eventually.await(
+                "all handled",
+                Duration.ofSeconds(30),
+                () -> checker.allFinished() && rig.facets().isEmpty());
+        assertThat(checker.check()).isEqualTo(new Checker.Summary(1_000, 1_000, 0, 1_000, 0));
     }
 
     @Test

@@ -8,6 +8,7 @@ import io.millrace.testing.OwnRedis;
 import java.time.Duration;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -63,6 +64,16 @@ class ListeningIT {
             assertThat(signals.peek()).isInstanceOf(LiveSignal.Gap.class);
         }
         listening.dispose();
+    }
+
+    @Test
+    @DisplayName("closing ends who listens")
+    void closed() {
+        AtomicBoolean completed = new AtomicBoolean();
+        rig.mill.listen("*").doOnComplete(() -> completed.set(true)).subscribe();
+        Eventually.await("listening", QueueRig.SOON, () -> admin.number("PUBSUB", "NUMPAT") == 1);
+        rig.close();
+        assertThat(completed).isTrue();
     }
 
     @Test

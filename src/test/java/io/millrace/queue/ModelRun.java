@@ -27,9 +27,19 @@ final class ModelRun {
 
     /** @param step does one and says what it was */
     static void of(long seed, int partitions, Supplier<String> step, Runnable compare, Runnable end) {
+        of(seed, partitions, STEPS, step, compare, end);
+    }
+
+    /** As above, with fewer steps: each costs more where there are several servers. */
+    static void inCluster(long seed, int partitions, Supplier<String> step, Runnable compare, Runnable end) {
+        of(seed, partitions, STEPS / 3, step, compare, end);
+    }
+
+    private static void of(
+            long seed, int partitions, int count, Supplier<String> step, Runnable compare, Runnable end) {
         List<String> steps = new ArrayList<>();
         try {
-            for (int i = 0; i < STEPS; i++) {
+            for (int i = 0; i < count; i++) {
                 steps.add("?");
                 steps.set(i, step.get());
                 compare.run();

@@ -4,9 +4,11 @@ import static io.millrace.queue.QueueRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.queue.QueueModel.Item;
+import io.millrace.redis.RedisSettings;
 import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisClusterFixture;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.nio.charset.StandardCharsets;
@@ -19,6 +21,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -58,6 +61,22 @@ class QueueModelIT {
         try (QueueRig own = QueueRig.on(server, namespace, partitions)) {
             rig = own;
             ModelRun.of(seed, partitions, this::step, this::compare, this::drain);
+        }
+    }
+
+    @Test
+    @Tag("F27")
+    @Tag("P14")
+    @DisplayName("F27 P14 so does one whose four partitions are spread over a cluster of three masters")
+    void inACluster() {
+        long seed = Long.getLong("model.seed", 1);
+        random = new Random(seed);
+        models = Stream.generate(() -> new QueueModel(ATTEMPTS)).limit(4).toList();
+        try (RedisClusterFixture cluster = RedisClusterFixture.start();
+                QueueRig own =
+                        QueueRig.on(RedisSettings.of(cluster.uri().replaceFirst("^redis:", "redis-cluster:")), 4)) {
+            rig = own;
+            ModelRun.inCluster(seed, 4, this::step, this::compare, this::drain);
         }
     }
 

@@ -23,6 +23,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Mono;
 
 /** S10: what time it is decides the server alone. */
 @RedisTest
@@ -57,6 +58,42 @@ class ServerTimeIT {
                 checker.acknowledged("a-" + i);
             }
             assertThat(checker.check().duplicates()).isEqualTo(10);
+        }
+    }
+
+    @Test
+    @Tag("F18")
+    @DisplayName(
+            "F18 the server's clock goes back by an hour: leases end late, not early, and can be ended; all else goes by the new time")
+    void clockGoesBack(RedisServer server, @Namespace String namespace) {
+        try (QueueRig rig = QueueRig.on(server, namespace)) {
+            LeaseOptions brief = LONG.mutate().lease(Duration.ofMillis(200)).build();
+            rig.deliver("a", "0", "1", "2", "3", "4");
+            assertThat(rig.lease(1, brief).get(0).ack().block(SOON)).isTrue();
+            long hourAhead = rig.number("TIME") * 1_000 + 3_600_000;
+            // As after a failover to a server whose clock is behind: what was given out already is from its future.
+            rig.raw("XADD", rig.key("l:" + brief.profile()), hourAhead + "-0", "x", "y");
+            rig.raw("XDEL", rig.key("l:" + brief.profile()), hourAhead + "-0");
+            List<Delivery> held = rig.lease(4, brief);
+            assertThat(held).hasSize(4).allMatch(one -> one.receipt().entry().startsWith(hourAhead + "-"));
+            assertThat(held.get(0).ack().block(SOON)).isTrue();
+            assertThat(held.get(1).nack(Duration.ofMillis(50)).block(SOON)).isTrue();
+            assertThat(held.get(2).release().block(SOON)).isTrue();
+            Delivery released = rig.next(LONG);
+            assertThat(released.message().id()).isEqualTo("3");
+            Delivery again = rig.next(LONG); // by the new time
+            assertThat(again.message().id()).isEqualTo("2");
+            assertThat(again.message().attempt()).isEqualTo(2);
+            Mono.delay(Duration.ofMillis(300)).block();
+            assertThat(rig.lease(9, LONG))
+                    .as("still leased, for longer than it was to be")
+                    .isEmpty();
+            assertThat(held.get(3).extend().block(SOON)).isTrue();
+            assertThat(held.get(3).release().block(SOON)).isTrue();
+            assertThat(rig.next(LONG).message().id()).isEqualTo("4");
+            rig.deliver("b", "5");
+            assertThat(rig.pullIds(9)).containsExactly("5");
+            assertThat(rig.doctor().findings()).isEmpty();
         }
     }
 

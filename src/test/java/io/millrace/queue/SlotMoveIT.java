@@ -100,7 +100,7 @@ class SlotMoveIT {
             Eventually.await(
                     "all of them",
                     SOON,
-                    () -> checker.drained()
+                    () -> checker.allFinished()
                             && producing.queue.peek(1).collectList().block(SOON).isEmpty());
             consumer.dispose();
 
@@ -186,7 +186,11 @@ class SlotMoveIT {
                             checker.handedOut(one.message(), receipt);
                             return one.ack()
                                     .doOnNext(done -> checker.ackAnswered(receipt, done))
-                                    .onErrorResume(away -> Mono.empty()); // comes again when its lease ends
+                                    .onErrorResume(
+                                            away -> { // comes again when its lease ends
+                                                checker.ackUnanswered(receipt);
+                                                return Mono.empty();
+                                            });
                         },
                         32,
                         1)

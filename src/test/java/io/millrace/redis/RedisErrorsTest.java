@@ -34,6 +34,7 @@ class RedisErrorsTest {
                 "CLUSTERDOWN The cluster is down|RETRY",
                 "MASTERDOWN Link with MASTER is down|RETRY",
                 "UNBLOCKED force unblock from blocking operation|RETRY",
+                "ERR max number of clients reached|RETRY",
                 "NOREPLICAS Not enough good replicas to write.|FAIL",
                 "MISCONF Redis is configured to save RDB snapshots|FAIL",
                 "OOM command not allowed when used memory > 'maxmemory'.|FAIL",
@@ -114,6 +115,17 @@ class RedisErrorsTest {
         assertThat(RedisErrors.translate(error))
                 .isInstanceOf(RedisRefusedException.class)
                 .hasMessageContaining("WRONGPASS");
+    }
+
+    @Test
+    @DisplayName("a server that is full refuses connections for a while: nothing was done, and trying again may help")
+    void fullWhileConnecting() {
+        Throwable error = new RedisConnectionException(
+                "Unable to connect", new RedisCommandExecutionException("ERR max number of clients reached"));
+        assertThat(RedisErrors.translate(error)).isInstanceOfSatisfying(RedisUnavailableException.class, away -> {
+            assertThat(away.indeterminate()).isFalse();
+            assertThat(away).hasMessageContaining("maxclients");
+        });
     }
 
     @Test

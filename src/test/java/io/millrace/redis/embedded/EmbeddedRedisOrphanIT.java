@@ -42,6 +42,13 @@ class EmbeddedRedisOrphanIT {
     }
 
     @Test
+    void saysThatItIsForTrials() {
+        try (JvmChild host = JvmChild.of(Host.class).args("return").start()) {
+            host.awaitLine(line -> line.contains("WARN") && line.contains("It is for trials, demos and tests"), SOON);
+        }
+    }
+
+    @Test
     void endsWithAJvmThatIsKilled() {
         try (JvmChild host = JvmChild.of(Host.class).args("stay").start()) {
             Started redis = Started.by(host);
