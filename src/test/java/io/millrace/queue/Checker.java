@@ -3,6 +3,7 @@ package io.millrace.queue;
 import io.millrace.Event;
 import io.millrace.MillraceException;
 import io.millrace.RedisUnavailableException;
+import io.millrace.testing.Violations;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -278,8 +279,8 @@ final class Checker {
         Summary summary =
                 new Summary(attempted.size(), acknowledged.size(), indeterminate.size(), handed.size(), duplicates);
         if (!wrong.isEmpty()) {
-            throw new AssertionError(wrong.size() + " violations in " + summary + ":\n"
-                    + String.join("\n", wrong.subList(0, Math.min(20, wrong.size()))));
+            throw Violations.recorded(new AssertionError(wrong.size() + " violations in " + summary + ":\n"
+                    + String.join("\n", wrong.subList(0, Math.min(20, wrong.size())))));
         }
         return summary;
     }

@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import static io.millrace.queue.QueueRig.SOON;
 
+import io.millrace.testing.Violations;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -46,10 +47,10 @@ final class ModelRun {
             }
             end.run();
         } catch (RuntimeException | AssertionError e) {
-            throw new AssertionError(
+            throw Violations.recorded(new AssertionError(
                     "-Dmodel.seed=" + seed + ", " + partitions + " partitions, step " + steps.size()
                             + ", the last ones: " + steps.subList(Math.max(0, steps.size() - 15), steps.size()),
-                    e);
+                    e));
         }
     }
 
@@ -75,6 +76,7 @@ final class ModelRun {
                 || key.contains(":ids")
                 || key.endsWith(":leases")
                 || key.contains(":l:")
-                || key.endsWith(":fence");
+                || key.endsWith(":fence")
+                || key.endsWith(":dwell");
     }
 }
