@@ -38,23 +38,19 @@ final class Checker {
     /** How many of what a history had, for figures. */
     record Summary(int attempted, int acknowledged, int indeterminate, int delivered, int duplicates) {}
 
+    /**
+     * @param begin of the lease by the server's clock, ms; 0: not known
+     * @param end of it, unless it was extended
+     */
     private record Handed(
             int at,
             String id,
             String facet,
             int attempt,
             @Nullable Receipt receipt,
+            long begin,
+            long end,
             long nanos) {
-
-        long begin() {
-            String entry = receipt == null ? "0-0" : receipt.entry();
-            return Long.parseLong(entry.substring(0, entry.indexOf('-')));
-        }
-
-        long end() {
-            String profile = receipt == null ? "0.0" : receipt.profile();
-            return begin() + Long.parseLong(profile.substring(0, profile.indexOf('.')));
-        }
 
         String shown() {
             return id + " (attempt " + attempt + ", " + receipt + ")";
@@ -175,14 +171,33 @@ final class Checker {
     }
 
     synchronized void handedOut(String id, String facet, int attempt, @Nullable Receipt receipt) {
+        handedOut(id, facet, attempt, receipt, begin(receipt), end(receipt));
+    }
+
+    private void handedOut(String id, String facet, int attempt, @Nullable Receipt receipt, long begin, long end) {
         handed.computeIfAbsent(id, key -> new ArrayList<>())
-                .add(new Handed(clock++, id, facet, attempt, receipt, System.nanoTime()));
+                .add(new Handed(clock++, id, facet, attempt, receipt, begin, end, System.nanoTime()));
+    }
+
+    private static long begin(@Nullable Receipt receipt) {
+        String entry = receipt == null ? "0-0" : receipt.entry();
+        return Long.parseLong(entry.substring(0, entry.indexOf('-')));
+    }
+
+    private static long end(@Nullable Receipt receipt) {
+        String profile = receipt == null ? "0.0" : receipt.profile();
+        return begin(receipt) + Long.parseLong(profile.substring(0, profile.indexOf('.')));
     }
 
     /** A handler got it, which sees no lease; its end is told by {@link #finished}. */
-    synchronized void begun(String id, String facet, int attempt) {
+    void begun(String id, String facet, int attempt) {
+        begun(id, facet, attempt, 0, 0);
+    }
+
+    /** As above, at a time, not before its lease of so long began. */
+    synchronized void begun(String id, String facet, int attempt, long atMs, long leaseMs) {
         unseen.add(id);
-        handedOut(id, facet, attempt, null);
+        handedOut(id, facet, attempt, null, atMs, atMs + leaseMs);
     }
 
     /** It was handled to its end; what becomes of its acknowledgement is not known. */
@@ -334,7 +349,7 @@ final class Checker {
     /** Each handing out but the first needs a reason, and must not overlap the one before. */
     private void repeats(List<Handed> all, List<String> wrong) {
         List<Handed> sorted = new ArrayList<>(all);
-        if (all.stream().allMatch(one -> one.receipt() != null)) {
+        if (all.stream().allMatch(one -> one.begin() > 0)) {
             sorted.sort(Comparator.comparingLong(Handed::begin).thenComparing(Handed::attempt));
         }
         List<Ended> reasons = new ArrayList<>(ended.getOrDefault(all.get(0).id(), List.of()));
@@ -344,15 +359,15 @@ final class Checker {
             Cause reason = reasons.isEmpty() ? null : reasons.remove(0).cause();
             boolean leases = before.receipt() != null && again.receipt() != null;
             boolean explained = leases ? endsLease(reason) : reason != null;
-            boolean expired = leases && before.end() <= again.begin();
+            boolean expired = before.begin() > 0 && before.end() <= again.begin();
             if (acks.stream()
                     .anyMatch(ack -> ack.accepted()
                             && ack.receipt().equals(before.receipt())
                             && !undone.contains(ack.receipt()))) {
                 wrong.add("AFTER ITS ACKNOWLEDGEMENT handed out again: " + again.shown());
             } else if (!explained && !expired) {
-                wrong.add((before.receipt() == null ? "UNEXPLAINED duplicate " : "TWO LIVE LEASES of ") + again.shown()
-                        + ", before " + before.shown());
+                wrong.add((!leases ? "UNEXPLAINED duplicate " : "TWO LIVE LEASES of ") + again.shown() + ", before "
+                        + before.shown());
             }
         }
     }
@@ -368,7 +383,17 @@ final class Checker {
         while (receipt != null && extensions.containsKey(receipt)) {
             receipt = extensions.get(receipt);
         }
-        return new Handed(one.at(), one.id(), one.facet(), one.attempt(), receipt, one.nanos());
+        return receipt == null
+                ? one
+                : new Handed(
+                        one.at(),
+                        one.id(),
+                        one.facet(),
+                        one.attempt(),
+                        receipt,
+                        begin(receipt),
+                        end(receipt),
+                        one.nanos());
     }
 
     /**

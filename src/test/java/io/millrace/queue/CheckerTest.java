@@ -84,6 +84,24 @@ class CheckerTest {
     }
 
     @Test
+    void aHandlersLeaseIsOverByTimeOrNeedsAReason() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        checker.begun("a", "A", 2, 1100, 100);
+        checker.begun("a", "A", 3, 1200, 100);
+        got("a", 4, "1300-0");
+        checker.finished("a");
+        checker.check();
+        checker.begun("a", "A", 5, 1399, 100);
+        fails("UNEXPLAINED duplicate a");
+        checker.explain("a", Cause.CRASH);
+        checker.explain("a", Cause.CRASH);
+        checker.explain("a", Cause.CRASH);
+        checker.explain("a", Cause.CRASH);
+        checker.check();
+    }
+
+    @Test
     void aDeadLetterIsFinished() {
         stored("a", "A");
         got("a", 1, "1000-0");

@@ -13,7 +13,9 @@ import io.millrace.testing.RedisTest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
@@ -31,7 +33,7 @@ class KillNineIT {
     private static final int KILLS = Integer.getInteger("kills", 50);
     private static final int AT_ONCE = 8;
     private static final KilledConsumer.Mode[] MODES = KilledConsumer.Mode.values();
-    private static final int LEASE_MS = 1_000;
+    private static final int LEASE_MS = 2_000;
     private static final Duration START = Duration.ofSeconds(30);
 
     private final Checker checker = new Checker().unordered();
@@ -155,17 +157,21 @@ class KillNineIT {
     /** What a dead one said it did. */
     private void hear(JvmChild child) {
         assertThat(child.exitCode(SOON)).as("%s", child.lines()).isEqualTo(128 + 9);
-        List<String> unseen = new ArrayList<>(); // with handlers, which do not see what becomes of the acknowledgement
+        Set<String> unseen =
+                new LinkedHashSet<>(); // with handlers, which do not see what becomes of the acknowledgement
+        List<String> done = new ArrayList<>();
         for (String line : child.lines()) {
             said.add(line);
             String[] words = line.split(" ");
             if (words.length == 6 && words[5].equals("-")) {
                 unseen.add(words[2]);
+            } else if (words.length == 3 && words[1].equals("done") && unseen.remove(words[2])) {
+                done.add(words[2]);
             }
         }
         // What was being handled, and what was done and may not have been acknowledged yet.
-        unseen.subList(Math.max(0, unseen.size() - 2 * AT_ONCE), unseen.size())
-                .forEach(id -> checker.explain(id, Checker.Cause.CRASH));
+        unseen.addAll(done.subList(Math.max(0, done.size() - 2 * AT_ONCE), done.size()));
+        unseen.forEach(id -> checker.explain(id, Checker.Cause.CRASH));
     }
 
     /** In the order of time. A crash is no reason for two leases at once, the checker sees to that. */
@@ -173,13 +179,15 @@ class KillNineIT {
         said.removeIf(
                 line -> !line.matches("\\d+ (got( \\S+){4}|done \\S+|ack \\S+ (true|false))")); // the last may be torn
         said.sort(Comparator.comparingLong(line -> Long.parseLong(line.substring(0, line.indexOf(' ')))));
+        long sinceBoot = System.currentTimeMillis() - System.nanoTime() / 1_000_000;
         for (String line : said) {
             String[] words = line.split(" ");
             switch (words[1]) {
                 case "got" -> {
                     int attempt = Integer.parseInt(words[4]);
                     if (words[5].equals("-")) {
-                        checker.begun(words[2], words[3], attempt);
+                        long at = sinceBoot + Long.parseLong(words[0]) / 1_000_000;
+                        checker.begun(words[2], words[3], attempt, at, LEASE_MS);
                     } else {
                         checker.handedOut(words[2], words[3], attempt, Receipt.parse(words[5]));
                     }

@@ -77,6 +77,7 @@ class ReadyMadeClientIT {
             try (var own = client.connect()) {
                 assertThat(own.sync().ping()).isEqualTo("PONG");
             }
+            running.dispose();
             client.shutdown();
         }
     }
@@ -98,6 +99,7 @@ class ReadyMadeClientIT {
             mill.redis().call("REPLICAOF", "NO", "ONE").block(SOON);
             assertThat(mill.deliver(event("a", "2")).block(SOON).queues()).containsExactly("q");
             mill.shutdown().block(SOON);
+            running.dispose();
             client.shutdown();
         }
     }
@@ -136,6 +138,7 @@ class ReadyMadeClientIT {
                         () -> cluster.seeds().stream().allMatch(node -> connections(node) <= 2));
                 assertThat(own.sync().ping()).isEqualTo("PONG");
             }
+            running.dispose();
             client.shutdown();
         }
     }
