@@ -151,6 +151,9 @@ public final class QueueFloors {
                 "100");
         library.prepare();
         cpu("deliver 1", "millrace", messages, 1, deliverCommand(1));
+        String[] least = deliverCommand(1);
+        least[1] = server.load(BenchServer.benchScript("deliver-least.lua"));
+        cpu("deliver 1", "least", messages, 1, least);
         library.prepare();
         cpu("deliver 100", "millrace", messages, 100, deliverCommand(100));
         server.flush();
@@ -244,7 +247,7 @@ public final class QueueFloors {
                 "client µs/msg",
                 "client B/msg",
                 "server µs/msg"));
-        System.out.println(
-                figures.markdown("server µs/msg millrace", "server µs/msg layout A", "server µs/msg fairway"));
+        System.out.println(figures.markdown(
+                "server µs/msg millrace", "server µs/msg layout A", "server µs/msg fairway", "server µs/msg least"));
     }
 }
