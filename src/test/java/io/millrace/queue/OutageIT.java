@@ -137,6 +137,7 @@ class OutageIT {
         rig.fill("a", 20);
         assertThat(rig.pullIds(1)).containsExactly("a-0"); // the connection is warm
         for (int i = 1; i <= 6; i++) { // the connection may be back before a repetition, or not
+            rig.mill.queues().register("q", ".*").block(SOON); // what a pull has to know of the queue is known
             proxy.swallowThenReset(Direction.DOWN, Duration.ofMillis(20));
             lost(i < 6 ? rig.queue.pull() : rig.queue.pull(4).collectList());
             Eventually.await("the connection", SOON, () -> !rig.raw("PING").isNull(0));
