@@ -11,13 +11,15 @@
 local unit, n = KEYS[1], tonumber(ARGV[1])
 local has_back = call('EXISTS', unit .. 'back') == 1
 local visited, turns, quota
-if call('EXISTS', unit .. 'policy') == 1 then
-  local fair = select_fair(unit, n, now_ms(), has_back, true)
+local fair = call('EXISTS', unit .. 'policy') == 1 and select_fair(unit, n, now_ms(), has_back, true)
+if fair and not fair.none then
   visited, turns, quota = {}, fair.turns, {}
   for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
 else
-  local available
-  visited, available = visit(unit, call('LRANGE', unit .. 'ring', 0, n - 1), has_back)
+  local facets, available = fair and call('ZRANGE', unit .. 'fair', 0, n - 1) or {}, nil
+  for i = 1, #facets do facets[i] = string.sub(facets[i], 18) end -- they go before the others when policies are gone
+  for _, facet in ipairs(call('LRANGE', unit .. 'ring', 0, n - 1)) do facets[#facets + 1] = facet end
+  visited, available = visit(unit, facets, has_back)
   turns, quota = plan(visited, available, n)
 end
 local got, from = {}, {}

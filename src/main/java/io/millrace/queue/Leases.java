@@ -1,5 +1,6 @@
 package io.millrace.queue;
 
+import io.millrace.RedisUnavailableException;
 import io.millrace.redis.GroupCommit;
 import io.millrace.redis.GroupCommit.Outcome;
 import io.millrace.redis.Redis;
@@ -137,7 +138,12 @@ final class Leases {
             args.add(bytes(receipt.entry()));
         }
         return redis.run(QueueScripts.ACK, List.of(unit.prefix()), args)
-                .map(reply -> outcomes(reply, i -> new Outcome.Done<>(reply.number(i) == 1)));
+                .map(told -> outcomes(told.reply(), i -> {
+                    boolean done = told.reply().number(i) == 1;
+                    return done || !told.again()
+                            ? new Outcome.Done<>(done)
+                            : notKnown("acknowledged", receipts.get(i - 1));
+                }));
     }
 
     private Mono<List<Outcome<Ended>>> returnBatch(List<Return> leases) {
@@ -152,7 +158,12 @@ final class Leases {
             args.add(bytes(lease.chosen()));
         }
         return redis.run(QueueScripts.RETURN, List.of(unit.prefix()), args)
-                .map(reply -> outcomes(reply, i -> new Outcome.Done<>(reply.word(i, Ended.class))));
+                .map(told -> outcomes(told.reply(), i -> {
+                    Ended ended = told.reply().word(i, Ended.class);
+                    return ended != Ended.GONE || !told.again()
+                            ? new Outcome.Done<>(ended)
+                            : notKnown("given back", leases.get(i - 1).receipt());
+                }));
     }
 
     private Mono<List<Outcome<Receipt>>> extendBatch(List<Extension> leases) {
@@ -170,6 +181,15 @@ final class Leases {
                                     ? Receipt.GONE
                                     : new Receipt(leases.get(i - 1).profile(), entry, unit.partition()));
                 }));
+    }
+
+    /** The lease is not held any more: it had ended, or an earlier try of this call, whose answer was lost, has ended it. */
+    private <O> Outcome<O> notKnown(String what, Receipt receipt) {
+        return new Outcome.Failed<>(new RedisUnavailableException(
+                "whether lease " + receipt + " of queue \"" + unit.queue() + "\" was " + what
+                        + " by this call or had ended before is not known: an answer of Redis was lost",
+                true,
+                null));
     }
 
     private static <O> List<Outcome<O>> outcomes(Reply reply, Function<Integer, Outcome<O>> read) {
