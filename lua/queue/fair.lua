@@ -201,6 +201,7 @@ end
 local function arrive(plan)
   local s = plan.settings
   plan.arrivals = call('LRANGE', plan.unit .. 'ring', 0, ARRIVALS - 1)
+  for i = 1, plan.due and #plan.due or 0 do plan.arrivals[#plan.arrivals + 1] = plan.due[i] end
   look_up(plan, plan.arrivals)
   local debts = s.cost and #plan.arrivals > 0 and call('ZMSCORE', plan.unit .. 'debts', unpack(plan.arrivals))
   for i = 1, #plan.arrivals do
@@ -283,12 +284,13 @@ local function serve_elastic(plan, n)
   end
 end
 
--- Plans the next n messages without changing anything. for_good: they will not be in flight. none: all policies were taken away.
-local function select_fair(unit, n, now, has_back, for_good)
+-- Plans the next n messages without changing anything. for_good: they will not be in flight. due: facets to be
+-- looked at as if they stood at the end of the ring, when nothing will be changed. none: all policies were taken away.
+local function select_fair(unit, n, now, has_back, for_good, due)
   local plan = {
     unit = unit, asked = n, now = now, has_back = has_back, for_good = for_good, known = {}, heap = {}, turns = {}, served = {},
     aside = {}, arrivals = {}, page = {}, at = 1, rank = 0, visits = 0, wait = -1, busy = 0,
-    chunk = math.max(8, math.min(n, CHUNK)),
+    chunk = math.max(8, math.min(n, CHUNK)), due = due,
   }
   local s
   s, plan.own = read_settings(unit)

@@ -11,7 +11,12 @@
 local unit, n = KEYS[1], tonumber(ARGV[1])
 local has_back = call('EXISTS', unit .. 'back') == 1
 local visited, turns, quota
-local fair = call('EXISTS', unit .. 'policy') == 1 and select_fair(unit, n, now_ms(), has_back, true)
+local fair
+if call('EXISTS', unit .. 'policy') == 1 then
+  local now = now_ms()
+  local due = call('ZRANGEBYSCORE', unit .. 'throttled', '-inf', now, 'LIMIT', 0, ARRIVALS) -- as a pull would release them
+  fair = select_fair(unit, n, now, has_back, true, due)
+end
 if fair and not fair.none then
   visited, turns, quota = {}, fair.turns, {}
   for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
