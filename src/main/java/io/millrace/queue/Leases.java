@@ -137,13 +137,14 @@ final class Leases {
             args.add(bytes(receipt.profile()));
             args.add(bytes(receipt.entry()));
         }
-        return redis.run(QueueScripts.ACK, List.of(unit.prefix()), args)
-                .map(told -> outcomes(told.reply(), i -> {
-                    boolean done = told.reply().number(i) == 1;
-                    return done || !told.again()
-                            ? new Outcome.Done<>(done)
-                            : notKnown("acknowledged", receipts.get(i - 1));
-                }));
+        return redis.run(QueueScripts.ACK, List.of(unit.prefix()), args).map(told -> acknowledged(told, receipts));
+    }
+
+    List<Outcome<Boolean>> acknowledged(QueueScripts.Told told, List<Receipt> receipts) {
+        return outcomes(told.reply(), i -> {
+            boolean done = told.reply().number(i) == 1;
+            return done || !told.again() ? new Outcome.Done<>(done) : notKnown("acknowledged", receipts.get(i - 1));
+        });
     }
 
     private Mono<List<Outcome<Ended>>> returnBatch(List<Return> leases) {
@@ -157,13 +158,16 @@ final class Leases {
             args.add(bytes(lease.reason()));
             args.add(bytes(lease.chosen()));
         }
-        return redis.run(QueueScripts.RETURN, List.of(unit.prefix()), args)
-                .map(told -> outcomes(told.reply(), i -> {
-                    Ended ended = told.reply().word(i, Ended.class);
-                    return ended != Ended.GONE || !told.again()
-                            ? new Outcome.Done<>(ended)
-                            : notKnown("given back", leases.get(i - 1).receipt());
-                }));
+        return redis.run(QueueScripts.RETURN, List.of(unit.prefix()), args).map(told -> ended(told, leases));
+    }
+
+    List<Outcome<Ended>> ended(QueueScripts.Told told, List<Return> leases) {
+        return outcomes(told.reply(), i -> {
+            Ended ended = told.reply().word(i, Ended.class);
+            return ended != Ended.GONE || !told.again()
+                    ? new Outcome.Done<>(ended)
+                    : notKnown("given back", leases.get(i - 1).receipt());
+        });
     }
 
     private Mono<List<Outcome<Receipt>>> extendBatch(List<Extension> leases) {

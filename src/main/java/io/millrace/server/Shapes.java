@@ -203,8 +203,13 @@ public final class Shapes {
         shape.put("healthy", report.healthy());
         numbers(shape, report);
         List<Map<String, Object>> findings = report.findings().stream()
-                .map(finding -> Map.<String, Object>of(
-                        "kind", finding.kind().name(), "where", finding.where(), "count", finding.count()))
+                .map(finding -> {
+                    Map<String, Object> one = new LinkedHashMap<>(); // in this order
+                    one.put("kind", finding.kind().name());
+                    one.put("where", finding.where());
+                    one.put("count", finding.count());
+                    return one;
+                })
                 .toList();
         shape.put("findings", findings);
         if (!report.partitions().isEmpty()) {

@@ -3,8 +3,10 @@ package io.millrace.queue;
 import static io.millrace.queue.QueueRig.LONG;
 import static io.millrace.queue.QueueRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.millrace.RedisUnavailableException;
+import io.millrace.redis.GroupCommit.Outcome;
 import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.FaultProxy;
@@ -13,12 +15,9 @@ import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.time.Duration;
-import java.util.HashSet;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.function.Function;
-import java.util.function.IntFunction;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -31,12 +30,9 @@ import reactor.core.publisher.Mono;
 @Tag("S12")
 class LostAnswersIT {
 
-    private static final int TRIES = 40;
-
     private FaultProxy proxy;
     private QueueRig rig;
     private QueueRig admin;
-    private String lastError = "";
 
     @BeforeEach
     void open(RedisServer server, @Namespace String namespace) {
@@ -61,68 +57,67 @@ class LostAnswersIT {
             return call.blockOptional(SOON);
         } catch (RedisUnavailableException e) {
             assertThat(e.indeterminate()).isTrue();
-            lastError = String.valueOf(e.getMessage());
             return Optional.empty();
         }
     }
 
-    /** Again and again, until a repeat got through three times. */
-    private <T> void tellsNothingBut(T truth, IntFunction<Mono<T>> call) {
-        int told = 0;
-        for (int i = 0; i < TRIES && told < 3; i++) {
-            Optional<T> answer = losing(call.apply(i));
-            answer.ifPresent(said -> assertThat(said).isEqualTo(truth));
-            told += answer.isPresent() ? 1 : 0;
-        }
-        assertThat(told).as("repeats that got through").isPositive();
+    @Test
+    @DisplayName("S12 answers are lost: what is told is true, or that it is not known; never that nothing was there")
+    void truth() {
+        delay("m", Duration.ofHours(1));
+        losing(rig.queue.cancel("m")).ifPresent(told -> assertThat(told).isTrue());
+        admin.fill("a", 4);
+        List<Delivery> held = admin.lease(4, LONG);
+        held.subList(0, 2).forEach(one -> one.bury("no").block(SOON));
+        List<String> dead = admin.deadLetters().stream().map(DeadLetter::entry).toList();
+        losing(rig.queue.redrive(dead)).ifPresent(told -> assertThat(told).isEqualTo(2));
+        losing(rig.queue.acknowledge(held.get(2).receipt()))
+                .ifPresent(told -> assertThat(told).isTrue());
+
+        assertThat(admin.facets())
+                .as("all was done")
+                .extracting(FacetState::facet, FacetState::waiting, FacetState::inFlight, FacetState::later)
+                .containsExactly(tuple("a", 2L, 1L, 0L));
     }
 
     @Test
-    @DisplayName(
-            "S12 the answer of a cancel is lost: taken back, and said so; asked again there is nothing to take back")
-    void cancel() {
-        tellsNothingBut(true, i -> {
-            delay("m" + i, Duration.ofHours(1));
-            return rig.queue.cancel("m" + i);
-        });
+    @DisplayName("S12 a cancel that is repeated answers the same; another one finds nothing")
+    void cancelTwice() {
+        delay("m", Duration.ofHours(1));
 
-        Eventually.await("the connection", SOON, () -> !rig.queue.cancel("m0").block(SOON));
-        delay("m0", Duration.ofHours(1));
-        assertThat(rig.queue.cancel("m0").block(SOON)).isTrue();
+        Reply first = cancel("m", "call");
+        Reply second = cancel("m", "call");
+
+        assertThat(first.number(1)).isEqualTo(1);
+        assertThat(first.text(2)).as("to be published by another queue").contains("\"id\":\"m\"");
+        assertThat(second.number(1)).isEqualTo(1);
+        assertThat(second.text(2)).isEqualTo(first.text(2));
+        assertThat(cancel("m", "another").number(1)).isZero();
+        delay("m", Duration.ofHours(1));
+        assertThat(rig.queue.cancel("m").block(SOON)).isTrue();
+        assertThat(rig.queue.cancel("m").block(SOON)).isFalse();
+        assertThat(rig.number("PTTL", rig.key("answer:call"))).isBetween(1L, 60_000L);
+    }
+
+    private Reply cancel(String id, String call) {
+        return rig.mill
+                .redis()
+                .run(QueueScripts.CANCEL, List.of(Leases.bytes(rig.key(""))), Insight.args(id, call))
+                .block(SOON);
     }
 
     @Test
-    @DisplayName("S12 the answer of a cancel is lost: the other queue that keeps the event publishes it in its place")
-    void cancelOfPublisher() {
-        admin.mill.queues().register("r", ".*").block(SOON);
-        Set<String> cancelled = new HashSet<>();
-        tellsNothingBut(true, i -> {
-            delay("m" + i, Duration.ofHours(1));
-            return rig.queue.cancel("m" + i).doOnNext(done -> cancelled.add("m" + i));
-        });
+    @DisplayName("S12 letters that are treated twice by one call are counted the same; by another they are gone")
+    void lettersTwice() {
+        rig.fill("a", 3);
+        rig.lease(3, LONG).forEach(one -> one.bury("no").block(SOON));
+        List<Object> drop = new ArrayList<>(List.of("drop", "", "0", "call", "ids"));
+        rig.deadLetters().forEach(letter -> drop.add(letter.entry()));
 
-        String other = admin.key("delayed").replace("{q/", "{r/");
-        for (String id : cancelled) {
-            String channel = admin.namespace + ":a:test:" + id;
-            assertThat(admin.raw("HGET", other, id).text(0)).startsWith(channel.length() + ":" + channel);
-        }
-    }
-
-    @Test
-    @DisplayName(
-            "S12 the answer of a redrive or a drop of dead letters is lost: how many there were is told all the same")
-    void deadLetters() {
-        rig.fill("a", 2 * TRIES);
-        rig.lease(2 * TRIES, LONG).forEach(one -> one.bury("no").block(SOON));
-        List<String> all = admin.deadLetters().stream().map(DeadLetter::entry).toList();
-
-        tellsNothingBut(2L, i -> rig.queue.redrive(all.subList(2 * i, 2 * i + 2)));
-
-        admin.queue.redriveAll().block(SOON);
-        admin.lease(2 * TRIES, LONG).forEach(one -> one.bury("no").block(SOON));
-        List<String> again = admin.deadLetters().stream().map(DeadLetter::entry).toList();
-        tellsNothingBut(2L, i -> rig.queue.dropDeadLetters(again.subList(2 * i, 2 * i + 2)));
-        assertThat(admin.queue.dropDeadLetters(again.subList(0, 2)).block(SOON)).isZero();
+        assertThat(redrive(drop).number(1)).isEqualTo(3);
+        assertThat(redrive(drop).number(1)).isEqualTo(3);
+        drop.set(3, "another");
+        assertThat(redrive(drop).number(1)).isZero();
     }
 
     @Test
@@ -153,34 +148,32 @@ class LostAnswersIT {
     }
 
     @Test
-    @DisplayName("S12 the answer of an acknowledgement is lost: it is not said that the lease had ended")
-    void acknowledgement() {
-        Delivery last = notKnown(Delivery::ack);
+    @DisplayName(
+            "S12 a repeat that finds no lease says that it is not known whether it ended one; a first try that there is none")
+    void repeatedEnds() {
+        Leases leases = rig.queue.layout().now().block(SOON).all().get(0).leases();
+        List<Receipt> two = List.of(new Receipt(LONG.profile(), "1-1"), new Receipt(LONG.profile(), "1-2"));
+        Reply acknowledged = new Reply(List.of(Leases.bytes("OK"), 1L, 0L));
 
-        Eventually.await("the connection", SOON, () -> !last.ack().block(SOON));
+        assertThat(leases.acknowledged(new QueueScripts.Told(acknowledged, false), two))
+                .isEqualTo(List.of(new Outcome.Done<>(true), new Outcome.Done<>(false)));
+        List<Outcome<Boolean>> again = leases.acknowledged(new QueueScripts.Told(acknowledged, true), two);
+        assertThat(again.get(0)).isEqualTo(new Outcome.Done<>(true));
+        notKnown(again.get(1));
+
+        List<Leases.Return> back =
+                two.stream().map(receipt -> Leases.Return.untouched(receipt, 1)).toList();
+        Reply ended = new Reply(List.of(Leases.bytes("OK"), Leases.bytes("BACK"), Leases.bytes("GONE")));
+        assertThat(leases.ended(new QueueScripts.Told(ended, false), back))
+                .isEqualTo(List.of(new Outcome.Done<>(Leases.Ended.BACK), new Outcome.Done<>(Leases.Ended.GONE)));
+        notKnown(leases.ended(new QueueScripts.Told(ended, true), back).get(1));
     }
 
-    @Test
-    @DisplayName("S12 the answer of giving back is lost: it is not said that the lease had ended")
-    void givenBack() {
-        Delivery last = notKnown(Delivery::nack);
-
-        Eventually.await("the connection", SOON, () -> !last.nack().block(SOON));
-        assertThat(admin.inFlight()).isZero();
-    }
-
-    private Delivery notKnown(Function<Delivery, Mono<Boolean>> how) {
-        for (int i = 0; i < TRIES; i++) {
-            admin.deliver("a", "m" + i);
-            Eventually.await("the connection", SOON, () -> rig.raw("PING").size() == 1);
-            Delivery one = rig.lease(1, LONG).get(0);
-            lastError = "";
-            losing(how.apply(one)).ifPresent(told -> assertThat(told).isTrue());
-            if (lastError.contains("not known")) {
-                return one;
-            }
-        }
-        throw new AssertionError("no repeat got through");
+    private static void notKnown(Outcome<?> outcome) {
+        assertThat(outcome).isInstanceOf(Outcome.Failed.class);
+        Throwable error = ((Outcome.Failed<?>) outcome).error();
+        assertThat(error).hasMessageContaining("not known").isInstanceOf(RedisUnavailableException.class);
+        assertThat(((RedisUnavailableException) error).indeterminate()).isTrue();
     }
 
     private void delay(String id, Duration delay) {
