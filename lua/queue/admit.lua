@@ -19,6 +19,7 @@
   Cost      8 calls an event and queue; "newest" reads what the facet has waiting, up to its limit; 3,000 in all, or what
             one event needs. ]]
 -- @include queue/unit.lua
+-- @include queue/delayed.lua
 -- @include queue/ids.lua
 local key = 0
 if ARGV[1] ~= '-' then

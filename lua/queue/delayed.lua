@@ -1,4 +1,9 @@
---[[ queue/delayed.lua: how delayed deliveries are written down, included by the scripts that touch them; see queue/unit.lua. ]]
+--[[ queue/delayed.lua: how delayed deliveries are written down, included by the scripts that touch them, behind queue/unit.lua. ]]
+-- Delayed deliveries of a facet that take up room.
+local function promised_count(unit, facet)
+  return call('ZLEXCOUNT', unit .. 'promised', '[' .. facet_prefix(facet), back_end(facet))
+end
+
 -- Channel, element, and the limit at which the oldest message of the facet makes room for it; nil where none has to.
 local function parse_delayed(stored)
   local colon = string.find(stored, ':', 1, true)

@@ -9,11 +9,6 @@ local function back_count(unit, facet)
   return call('ZLEXCOUNT', unit .. 'back', '[' .. facet_prefix(facet), back_end(facet))
 end
 
--- Delayed deliveries of a facet that take up room.
-local function promised_count(unit, facet)
-  return call('ZLEXCOUNT', unit .. 'promised', '[' .. facet_prefix(facet), back_end(facet))
-end
-
 -- Puts facets that just got their first servable element at the end of the ring; tells idle consumers if the ring was empty.
 local function enter_ring(unit, ...)
   if call('RPUSH', unit .. 'ring', ...) == select('#', ...) then call('PUBLISH', unit .. 'wake', '!') end
