@@ -2,7 +2,7 @@
   KEYS[1]   registry version  STRING  only when ARGV[1] is not "-"      "<namespace>:{registry}:version"
   KEYS[..]  unit prefix of each queue that gets something                "<namespace>:queue:{<name>/<partition>}:"
             In Cluster of one queue only, and then the guard, a name that no key has.
-  Derived   of each unit: ring, back, ids, ids.old, ids.since, delayed, f:<facet>, policy; channel wake; see queue/unit.lua
+  Derived   of each unit: ring, back, ids, ids.old, ids.since, delayed, promised, f:<facet>, policy; channel wake; see queue/unit.lua
   ARGV[1]   registry version the caller routed with, or "-" when it is not checked (Cluster: other slot)
   ARGV[2]   deduplication window in ms on a maintenance call; else "-1" or "0", as in queue/deliver.lua
   ARGV[3]   number of events, then for each: channel to publish it on, or empty not to; element; id; facet
@@ -16,9 +16,10 @@
   Twice     a repeated call finds the ids and enqueues nothing; what was refused is tried again. The events are published again,
             except those that a queue refuses and no queue newly takes.
   Clock     TIME, on maintenance calls.
-  Cost      7 calls an event and queue; "newest" reads what the facet has waiting, up to its limit; 3,000 in all, or what
+  Cost      8 calls an event and queue; "newest" reads what the facet has waiting, up to its limit; 3,000 in all, or what
             one event needs. ]]
 -- @include queue/unit.lua
+-- @include queue/delayed.lua
 -- @include queue/ids.lua
 local key = 0
 if ARGV[1] ~= '-' then
@@ -60,7 +61,8 @@ local function make_room(queue, event, unit, facet, limit, how)
       end
     end
   end
-  if call('LLEN', list) + back_count(unit, facet) < limit then return 'JOIN' end
+  local promised = how == 'oldest' and 0 or promised_count(unit, facet)
+  if call('LLEN', list) + back_count(unit, facet) + promised < limit then return 'JOIN' end
   if how == 'oldest' and call('RPUSHX', list, element) > 0 then -- first in, then out: the list is never empty in between
     say('DISPLACED', queue, event, id_of(call('LPOP', list)))
     return 'PLACED'

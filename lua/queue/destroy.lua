@@ -1,7 +1,7 @@
 --[[ queue/destroy.lua: removes a queue's data, one bounded step a call.
   KEYS[1]  unit prefix; derived: every key of the unit, see queue/unit.lua
   ARGV[1]  how many facets, or when none is left leases (20 of a profile), to remove in this step, 1 to 500
-  Returns  {"OK", messages removed in this step, facets or leases still there}; call again until none is.
+  Returns  {"OK", messages and dead letters removed in this step, facets or leases still there}; call again until none is.
   Flags    allow-oom
   Twice    a repeated call goes on where the last one stopped. Cost: 7 calls, 2 a facet; 4 a lease profile, and the size of its leases. ]]
 local call, unit = redis.call, KEYS[1]
@@ -41,10 +41,11 @@ if left == 0 and #facets < step then
     left = left + call('XLEN', stream)
   end
   if left == 0 then
-    removed = removed + call('ZCARD', unit .. 'back') + call('ZCARD', unit .. 'later')
+    removed = removed + call('ZCARD', unit .. 'back') + call('ZCARD', unit .. 'later') + call('XLEN', unit .. 'dead')
     for i = 1, #profiles do call('UNLINK', unit .. 'l:' .. profiles[i]) end
-    for _, part in ipairs({'back', 'later', 'delayed', 'leases', 'dead', 'ids', 'ids.old', 'ids.since', 'extended', 'extended.at',
-      'policy', 'place', 'hold', 'buckets', 'debts', 'busy', 'owner', 'fence', 'members', 'order', 'dwell'}) do
+    for _, part in ipairs({'back', 'later', 'delayed', 'promised', 'leases', 'dead', 'ids', 'ids.old', 'ids.since', 'extended',
+      'extended.at', 'policy', 'place', 'hold', 'buckets', 'debts', 'busy', 'owner', 'fence', 'members', 'order',
+      'dwell'}) do
       call('UNLINK', unit .. part)
     end
   end

@@ -8,16 +8,20 @@
            "leases": ARGV[2] lease profile, ARGV[3] entry id to go on behind or "-"; looks whether what is in flight counts as such
            "busy": ARGV[2] cursor; looks whether what counts as in flight is so
            "later": ARGV[2] cursor; looks whether delayed deliveries have a time
-  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}. busy, leases, later: {"OK", cursor, repaired};
+           "promised": ARGV[2] cursor; looks whether what takes up room will come
+           "fair", "place": ARGV[2] cursor; looks whether facets that wait for their turn can be found, and found ones wait
+           "parked", "throttled": ARGV[2] cursor; looks whether facets stand aside for a reason
+  Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}. All with a cursor: {"OK", cursor, repaired};
            the cursor of leases is "" at the end.
            Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
            "DOUBLE" (several turns), "IDLE" (a turn, no messages); profile: "UNRECORDED" (leases out of sight);
            window: "ENDLESS" (ids that would be kept for ever)
   Derived  a facet with messages stands in exactly one of ring, fair (and place), parked and throttled
   Flags    allow-oom
-  Twice    a repeated call finds everything fine. Cost: facet O(facets in the ring), scan, busy and later O(COUNT),
-           leases about 256 messages, else 3 calls. ]]
+  Twice    a repeated call finds everything fine. Clock: TIME. Cost: facet O(facets in the ring), leases about 256 messages, else 3 calls;
+           with a cursor 1 to 3 for each of about 100. ]]
 -- @include queue/track.lua
+-- @include queue/fair.lua
 local unit, what = KEYS[1], ARGV[1]
 if what == 'scan' then
   local page = call('SCAN', ARGV[2], 'MATCH', ARGV[3], 'COUNT', ARGV[4])
@@ -74,6 +78,72 @@ if what == 'busy' then
       local colon = string.find(page[2][i], ':', 1, true)
       local facet = string.sub(page[2][i], colon + 1, colon + tonumber(string.sub(page[2][i], 1, colon - 1)))
       if call('ZREM', unit .. 'parked', facet) == 1 then enter_ring(unit, facet) end -- no end of a lease will
+      repaired = repaired + 1
+    end
+  end
+  return {'OK', page[1], repaired}
+end
+
+-- Looks through one page of a set or hash; mends says whether it had to mend something of an element and its score or value.
+local function sweep(command, key, count, mends)
+  local page, repaired = call(command, unit .. key, ARGV[2], 'COUNT', count), 0
+  for i = 1, #page[2], 2 do
+    if mends(page[2][i], page[2][i + 1]) then repaired = repaired + 1 end
+  end
+  return {'OK', page[1], repaired}
+end
+
+if what == 'promised' then
+  return sweep('ZSCAN', 'promised', 100, function(member)
+    local colon = string.find(member, ':', 1, true)
+    local id = string.sub(member, colon + 2 + tonumber(string.sub(member, 1, colon - 1)))
+    return call('HEXISTS', unit .. 'delayed', id) == 0 and call('ZREM', unit .. 'promised', member) == 1
+  end)
+end
+if what == 'fair' then
+  return sweep('ZSCAN', 'fair', 100, function(member)
+    local facet = string.sub(member, 18)
+    local placed = call('HGET', unit .. 'place', facet)
+    if placed == member then return false end
+    if placed and call('ZSCORE', unit .. 'fair', placed) then
+      call('ZREM', unit .. 'fair', member) -- it waits twice
+    else
+      call('HSET', unit .. 'place', facet, member)
+    end
+    return true
+  end)
+end
+if what == 'place' then
+  return sweep('HSCAN', 'place', 100, function(facet, member)
+    return not call('ZSCORE', unit .. 'fair', member) and call('HDEL', unit .. 'place', facet) == 1
+  end)
+end
+
+-- Whether a facet stands aside without a reason, or for longer than there is one, by the rules of queue/fair.lua.
+local function astray(info, score, now)
+  local rules = info.rules
+  if rules.paused then return false end
+  if what == 'parked' then
+    return not rules.cap or
+      call('ZLEXCOUNT', unit .. 'busy', '[' .. facet_prefix(info.facet), back_end(info.facet)) < rules.cap
+  end
+  if score <= now or info.until_ms >= score then return false end -- the next pull lets it go on; it is held back in strict order
+  if not rules.rate then return true end
+  local _, base = bucket(rules.rate, info.base, now)
+  return math.ceil(base - rules.rate.slack) < score - 1
+end
+
+if what == 'parked' or what == 'throttled' then
+  local page, repaired, now = call('ZSCAN', unit .. what, ARGV[2], 'COUNT', 100), 0, now_ms()
+  local facets, plan = {}, {unit = unit, known = {}}
+  for i = 1, #page[2], 2 do facets[#facets + 1] = page[2][i] end
+  plan.settings, plan.own = read_settings(unit)
+  plan.rules, plan.rates = rules_of(plan), plan.settings.rates
+  look_up(plan, facets)
+  for i = 1, #facets do
+    if astray(plan.known[facets[i]], tonumber(page[2][2 * i]), now) then
+      call('ZREM', unit .. what, facets[i])
+      if not call('LPOS', unit .. 'ring', facets[i]) then enter_ring(unit, facets[i]) end
       repaired = repaired + 1
     end
   end

@@ -100,16 +100,27 @@ local function commit_fair(plan, sizes)
   end
 end
 
--- A queue whose policies are all gone is a plain one again as soon as nobody stands anywhere but in the ring.
-local function be_plain_again(unit, now)
-  local control, fields = 0, call('HMGET', unit .. 'policy', 'vt', 'seq', 'tat', 'avg', 'track')
-  for i = 1, 5 do
-    if fields[i] then control = control + 1 end
+-- All policies are gone. The next facets in order go to the head of the ring, where each has one turn before those that stand there
+-- already, as it would have had; with the last of them the queue is a plain one. Answers whether there are more.
+local function leave_fair(unit, most)
+  local page, facets, more, released = call('ZRANGE', unit .. 'fair', 0, most - 1), {}, false, 0
+  for i = 1, #page do facets[#page + 1 - i] = string.sub(page[i], 18) end
+  if #page > 0 then
+    call('ZREM', unit .. 'fair', unpack(page))
+    call('HDEL', unit .. 'place', unpack(facets))
+    call('LPUSH', unit .. 'ring', unpack(facets))
   end
-  if fields[5] and now - fields[5] < 60000 then return end -- a policy that needs it may be about to come
-  if call('HLEN', unit .. 'policy') > control then return end
-  for _, part in ipairs({'fair', 'parked', 'throttled', 'busy'}) do
-    if call('EXISTS', unit .. part) == 1 then return end
+  for _, aside in ipairs({'parked', 'throttled'}) do
+    local out = call('ZRANGE', unit .. aside, 0, ARRIVALS - 1)
+    many('ZREM', unit .. aside, out)
+    many('RPUSH', unit .. 'ring', out)
+    more, released = more or #out == ARRIVALS, released + #out
   end
-  call('UNLINK', unit .. 'policy', unit .. 'place', unit .. 'buckets', unit .. 'hold', unit .. 'debts')
+  if released > 0 then call('PUBLISH', unit .. 'wake', '!') end
+  call('UNLINK', unit .. 'busy')
+  call('HDEL', unit .. 'policy', 'track')
+  if call('EXISTS', unit .. 'fair', unit .. 'parked', unit .. 'throttled') == 0 then
+    call('UNLINK', unit .. 'policy', unit .. 'place', unit .. 'buckets', unit .. 'hold', unit .. 'debts')
+  end
+  return more
 end

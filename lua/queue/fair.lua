@@ -7,6 +7,7 @@
   Cost of a message: 1; with cost "bytes" its KiB, with "time" the seconds it was in flight, both charged when they are known. ]]
 -- @include queue/ring.lua
 local CHUNK, ARRIVALS, VISITS, FEW = 64, 64, 512, 64
+local CONTROL = {vt = true, seq = true, tat = true, avg = true, track = true} -- what is written down, not set by anybody
 local texts = {} -- of numbers: facets of equal weight share their keys
 
 local function exact(number)
@@ -20,7 +21,7 @@ end
 
 -- What is set for the queue; and for all facets, if that is little, else nil: then it is looked up facet by facet.
 local function read_settings(unit)
-  local v, own = {}, nil
+  local v, own, none = {}, nil, true
   if call('HLEN', unit .. 'policy') <= FEW then
     own = {}
     local all = call('HGETALL', unit .. 'policy')
@@ -29,13 +30,15 @@ local function read_settings(unit)
       if string.byte(field, 2) == 58 then -- ":"
         local facet, kind = string.sub(field, 3), string.sub(field, 1, 1)
         own[facet] = own[facet] or {}
-        own[facet][kind] = all[i + 1]
+        own[facet][kind], none = all[i + 1], false
         if kind == 'r' then v.rates = true end
       else
         v[field] = all[i + 1]
+        none = none and CONTROL[field]
       end
     end
   else
+    none = false
     v.rates = true -- some facet may have one
     local names = {'vt', 'seq', 'tat', 'pause', 'cap', 'each.cap', 'rate', 'each.rate', 'strict', 'cost', 'avg', 'track'}
     local values = call('HMGET', unit .. 'policy', unpack(names))
@@ -44,7 +47,7 @@ local function read_settings(unit)
   return {
     vt = tonumber(v.vt) or 0, seq = tonumber(v.seq) or 0, tat = tonumber(v.tat) or 0, pause = v.pause, cap = tonumber(v.cap),
     each_cap = v['each.cap'], rate = v.rate, each_rate = v['each.rate'], strict = v.strict, cost = v.cost, avg = tonumber(v.avg) or 0,
-    track = v.track, rates = v.rates,
+    track = v.track, rates = v.rates, none = none,
   }, own
 end
 
@@ -198,6 +201,7 @@ end
 local function arrive(plan)
   local s = plan.settings
   plan.arrivals = call('LRANGE', plan.unit .. 'ring', 0, ARRIVALS - 1)
+  for i = 1, plan.due and #plan.due or 0 do plan.arrivals[#plan.arrivals + 1] = plan.due[i] end
   look_up(plan, plan.arrivals)
   local debts = s.cost and #plan.arrivals > 0 and call('ZMSCORE', plan.unit .. 'debts', unpack(plan.arrivals))
   for i = 1, #plan.arrivals do
@@ -280,16 +284,19 @@ local function serve_elastic(plan, n)
   end
 end
 
--- Plans the next n messages without changing anything. for_good: they will not be in flight.
-local function select_fair(unit, n, now, has_back, for_good)
+-- Plans the next n messages without changing anything. for_good: they will not be in flight. due: facets to be
+-- looked at as if they stood at the end of the ring, when nothing will be changed. none: all policies were taken away.
+local function select_fair(unit, n, now, has_back, for_good, due)
   local plan = {
     unit = unit, asked = n, now = now, has_back = has_back, for_good = for_good, known = {}, heap = {}, turns = {}, served = {},
     aside = {}, arrivals = {}, page = {}, at = 1, rank = 0, visits = 0, wait = -1, busy = 0,
-    chunk = math.max(8, math.min(n, CHUNK)),
+    chunk = math.max(8, math.min(n, CHUNK)), due = due,
   }
   local s
   s, plan.own = read_settings(unit)
   plan.settings = s
+  plan.none = s.none and not (s.track and now - s.track < 60000) -- else a policy that needs it may be about to come
+  if plan.none then return plan end
   if s.pause then return plan end
   plan.rules, plan.rates = rules_of(plan), s.rates
   if s.track then plan.busy = call('ZCARD', unit .. 'busy') end

@@ -5,6 +5,7 @@
   Returns  for "": {"OK", profile, ...}; else {"OK", cursor to go on with or "", facet, count, oldest epoch ms, ...}
   Twice    reads only. Cost: 1 call for 4 leases, and the size of the page. ]]
 -- @include queue/unit.lua
+-- @include queue/delayed.lua
 local unit, profile, from, count = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 if profile == '' then
   local reply, profiles = {'OK'}, call('SMEMBERS', unit .. 'leases')
@@ -25,7 +26,7 @@ if profile == 'later' then
   for i = 1, #members do
     if string.byte(members[i]) == 61 then -- "=", a delayed delivery
       local stored = call('HGET', unit .. 'delayed', string.sub(members[i], 2)) or '0:'
-      local element = string.sub(stored, string.find(stored, ':', 1, true) + 1 + tonumber(string.match(stored, '^%d+')))
+      local _, element = parse_delayed(stored)
       add(facet_of(element) or '', element)
     else
       local facet, _, element = parse_member(members[i])

@@ -1,5 +1,6 @@
 --[[ queue/maintain.lua: what time brings about, included by the scripts that pull, behind queue/track.lua. Bounded: about 64 messages
   a call, half of them due, half of ended leases, so that neither waits for the other. ]]
+-- @include queue/delayed.lua
 local DUE_LIMIT, ENDED_LIMIT = 32, 32
 
 -- A profile's stream without entries is forgotten, but only when its last lease is long over: its ids must not come again.
@@ -40,13 +41,22 @@ local function deliver_delayed(unit, id)
   local stored = call('HGET', unit .. 'delayed', id)
   if not stored then return end
   call('HDEL', unit .. 'delayed', id)
-  local colon = string.find(stored, ':', 1, true)
-  local channel_end = colon + tonumber(string.sub(stored, 1, colon - 1))
-  local channel, element = string.sub(stored, colon + 1, channel_end), string.sub(stored, channel_end + 1)
+  local channel, element, limit = parse_delayed(stored)
   local facet = facet_of(element) or ''
+  local list = unit .. 'f:' .. facet
+  call('ZREM', unit .. 'promised', facet_prefix(facet) .. id)
   -- Its id is remembered from now on as if it were delivered now; who delivers next sets the true window.
   if call('SADD', unit .. 'ids', id) == 1 and call('PTTL', unit .. 'ids') == -1 then call('PEXPIRE', unit .. 'ids', 86400000) end
-  if call('RPUSH', unit .. 'f:' .. facet, element) == 1 and back_count(unit, facet) == 0 then enter_ring(unit, facet) end
+  if limit and call('LLEN', list) + back_count(unit, facet) >= limit then
+    -- The oldest makes room; first in, then out: the list is never empty in between. What came back from consumers keeps its place.
+    if call('RPUSHX', list, element) > 0 then
+      call('LPOP', list)
+    else
+      put_dead(unit, facet, element, 0, 'no room', order_of_now())
+    end
+  elseif call('RPUSH', list, element) == 1 and back_count(unit, facet) == 0 then
+    enter_ring(unit, facet)
+  end
   if channel ~= '' then call('PUBLISH', channel, element) end
 end
 

@@ -11,13 +11,20 @@
 local unit, n = KEYS[1], tonumber(ARGV[1])
 local has_back = call('EXISTS', unit .. 'back') == 1
 local visited, turns, quota
+local fair
 if call('EXISTS', unit .. 'policy') == 1 then
-  local fair = select_fair(unit, n, now_ms(), has_back, true)
+  local now = now_ms()
+  local due = call('ZRANGEBYSCORE', unit .. 'throttled', '-inf', now, 'LIMIT', 0, ARRIVALS) -- as a pull would release them
+  fair = select_fair(unit, n, now, has_back, true, due)
+end
+if fair and not fair.none then
   visited, turns, quota = {}, fair.turns, {}
   for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
 else
-  local available
-  visited, available = visit(unit, call('LRANGE', unit .. 'ring', 0, n - 1), has_back)
+  local facets, available = fair and call('ZRANGE', unit .. 'fair', 0, n - 1) or {}, nil
+  for i = 1, #facets do facets[i] = string.sub(facets[i], 18) end -- they go before the others when policies are gone
+  for _, facet in ipairs(call('LRANGE', unit .. 'ring', 0, n - 1)) do facets[#facets + 1] = facet end
+  visited, available = visit(unit, facets, has_back)
   turns, quota = plan(visited, available, n)
 end
 local got, from = {}, {}

@@ -27,7 +27,7 @@ if what == 'set' then
   local changed = false
   for i = 4, #ARGV, 2 do
     local needs_track = string.find(ARGV[i], '^c:') or string.find(' cap each.cap strict cost ', ' ' .. ARGV[i] .. ' ', 1, true)
-    if needs_track and call('HEXISTS', policy, 'track') == 1 then call('HSET', policy, 'track', '1') end
+    if needs_track and (ARGV[i + 1] ~= '' or call('HEXISTS', policy, 'track') == 1) then call('HSET', policy, 'track', '1') end
     if (call('HGET', policy, ARGV[i]) or '') ~= ARGV[i + 1] then
       changed = true
       if ARGV[i + 1] == '' then

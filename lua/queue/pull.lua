@@ -109,6 +109,7 @@ local function serve_many(most, has_back)
   if #rest > 0 then call('RPUSH', ring, unpack(rest)) end
 end
 
+-- Answers whether there may be more in spite of what was taken.
 local function serve_fair(most, has_back)
   -- @include queue/unit.lua
   -- @include queue/fair.lua
@@ -116,6 +117,12 @@ local function serve_fair(most, has_back)
   local now = now_ms()
   local more = release_due(unit, now)
   fair = select_fair(unit, most, now, has_back, mode == 'take')
+  if fair.none then
+    fair = nil
+    more = leave_fair(unit, most)
+    serve_many(most, has_back)
+    return more and c < n
+  end
   local visited, quota, sizes = {}, {}, {}
   for i, info in ipairs(fair.served) do visited[i], quota[i] = info.facet, info.quota end
   local got = collect(visited, quota, fair.turns, has_back)
@@ -124,12 +131,11 @@ local function serve_fair(most, has_back)
     for j = 1, #list do sizes[i] = sizes[i] + (type(list[j]) == 'table' and #list[j][2] or #list[j]) end
   end
   commit_fair(fair, sizes)
-  fair.more = fair.more or (more and c < n)
   if ARGV[4] == '1' or c == 0 then
     forget_old(unit, now, fair.settings.vt)
     make_quick(unit)
-    be_plain_again(unit, now)
   end
+  return fair.more or (more and c < n)
 end
 
 -- Fewer at a time where each costs more, or where much was done already: no call may take long.
@@ -141,7 +147,7 @@ local function serve()
     local has_back, has_policy = call('EXISTS', unit .. 'back') == 1, call('EXISTS', unit .. 'policy') == 1
     if has_policy then most = math.min(n, 64) elseif has_back then most = math.min(n, 128) end
     if worked >= 32 then most = math.ceil(most / 2) end
-    if has_policy then serve_fair(most, has_back) else serve_many(most, has_back) end
+    if has_policy then more = serve_fair(most, has_back) or more else serve_many(most, has_back) end
   end
   if most < n and c == most then more = true end
 end
@@ -156,7 +162,7 @@ if n > 0 then
     special = call('EXISTS', unit .. 'back', unit .. 'policy')
     serve()
   end
-  if more or (fair and fair.more) then wait = 0 elseif c < n then wait = due_in() end
+  if more then wait = 0 elseif c < n then wait = due_in() end
   if fair and fair.wait >= 0 and c < n and (wait < 0 or fair.wait < wait) then wait = fair.wait end
 end
 

@@ -6,7 +6,10 @@
     f:<facet>  LIST    waiting elements of one facet, head is next
     back       ZSET    elements that were handed out and came back, all scores 0, ordered inside their facet; served before f:<facet>
     later      ZSET    what is held back until its score, epoch ms: same members as back; "=<event id>" of delayed deliveries
-    delayed    HASH    event id to "<bytes of channel>:<channel><element>" of delayed deliveries; an empty channel: not to be published
+    delayed    HASH    event id to "<bytes of channel>:<channel><element>" of delayed deliveries; an empty channel: not to be published.
+                       "<bytes of channel>/<limit>:": the oldest message of its facet then makes room for it
+    promised   ZSET    all scores 0, "<bytes of facet>:<facet>/<event id>" of delayed deliveries of queues with limits
+    answer:..  STRING  what a call answered, for a minute, see queue/answer.lua
     leases     SET     lease profiles in use, "<leaseMs>.<maxAttempts>"; 0 attempts means no limit
     l:<profile> STREAM in flight: one entry is one lease of one or more elements; the entry id is the fence and dates the lease
     extended   HASH    "<profile>/<entry id>" of a lease to the entry id it was extended to; extended.at: ZSET until when. For repeats
@@ -76,6 +79,9 @@ local function put_dead(unit, facet, element, attempts, reason, order)
   call('XADD', unit .. 'dead', '*', 'f', facet, 'm', element, 'a', attempts, 'r', reason, 'o', order)
 end
 
+-- The order of what was never leased: as if it had been the last one in this millisecond.
+local function order_of_now() return string.format('%013d-999999-0000', now_ms()) end
+
 -- Something held back is due: idle readers set their timer anew if it is the first.
 local function hold_until(unit, key, due_ms, member)
   local first = call('ZRANGE', unit .. key, 0, 0, 'WITHSCORES')[2]
@@ -87,7 +93,7 @@ end
 local function hold_facet(unit, facet, member, due_ms)
   local waiting = call('EXISTS', unit .. 'f:' .. facet) == 1 or back_count(unit, facet) > 0
   call('ZADD', unit .. 'back', 0, member)
-  call('ZADD', unit .. 'hold', due_ms, facet) -- in any case: a change of policies puts it back on the ring
+  call('ZADD', unit .. 'hold', 'GT', due_ms, facet) -- in any case: a change of policies puts it back on the ring
   if not waiting then hold_until(unit, 'throttled', due_ms, facet) end
 end
 

@@ -59,7 +59,9 @@ final class LookCommands {
                     Objects.requireNonNull(session.mill().queue(name).doctor().block());
             session.console().data(Shapes.report(report));
             report.findings()
-                    .forEach(finding -> session.console().say("repaired: " + finding.kind() + " " + finding.where()));
+                    .forEach(finding -> session.console()
+                            .say("repaired: " + finding.kind() + " " + finding.where()
+                                    + (finding.count() > 1 ? ", " + finding.count() + " times" : "")));
             return report.healthy() ? Main.DONE : Main.PARTLY;
         }
     }

@@ -6,6 +6,10 @@ import java.util.Locale;
  * How many messages a facet may have waiting in a queue, and what happens to one more. Counted when a message is delivered; what comes
  * back from a consumer always finds its place.
  *
+ * <p>A delayed delivery takes up room from the moment it is asked for, so that none is missing when it is due: where there is none it is
+ * refused then, or its producer waits. With {@link Overflow#OLDEST} it takes up none before it is due, and then the oldest makes room for
+ * it; a facet may have as many delayed deliveries as its limit allows messages, more are refused.
+ *
  * @param limit 1 to {@value #MAX_LIMIT}, 1,000 with {@link Overflow#NEWEST}; 0 for {@link #UNLIMITED}
  * @param overflow what happens at the limit
  */

@@ -67,7 +67,7 @@ final class DeadLetters {
         return Flux.fromIterable(entries)
                 .buffer(A_PAGE)
                 .concatMap(some -> {
-                    List<Object> words = new ArrayList<>(List.of(fate.word(), "", "0", "ids"));
+                    List<Object> words = new ArrayList<>(List.of(fate.word(), "", "0", Insight.callName(), "ids"));
                     words.addAll(some);
                     return run(words.toArray());
                 })
@@ -83,6 +83,12 @@ final class DeadLetters {
                 .defaultIfEmpty(0L);
     }
 
+    /** Drops those that died before a time; in bounded steps. */
+    Mono<Long> dropBefore(Instant time) {
+        long ms = time.toEpochMilli();
+        return ms <= 0 ? Mono.just(0L) : pages(Fate.DROP, null, (ms - 1) + "-" + Long.MAX_VALUE);
+    }
+
     private Mono<Long> pages(Fate fate, @Nullable String facet, String last) {
         return treatPage(fate, facet, "-", last)
                 .expand(reply -> reply.text(2).isEmpty() ? Mono.empty() : treatPage(fate, facet, reply.text(2), last))
@@ -90,7 +96,15 @@ final class DeadLetters {
     }
 
     private Mono<Reply> treatPage(Fate fate, @Nullable String facet, String from, String last) {
-        return run(fate.word(), facet == null ? "" : facet, facet == null ? "0" : "1", "page", from, last, A_PAGE);
+        return Mono.defer(() -> run(
+                fate.word(),
+                facet == null ? "" : facet,
+                facet == null ? "0" : "1",
+                Insight.callName(),
+                "page",
+                from,
+                last,
+                A_PAGE));
     }
 
     private Mono<Reply> run(Object... words) {

@@ -7,7 +7,8 @@ import io.millrace.redis.Redis;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.IntPredicate;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.IntToLongFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
@@ -21,6 +22,11 @@ final class DelayedDelivery {
     private static final int MAX_STALE = 10;
     private static final byte[] UNCHECKED = {'-'};
     private static final byte[] NOTHING = {};
+
+    /** What {@code queue/schedule.lua} says of a queue. */
+    private static final long KNOWN = 0;
+
+    private static final long NO_ROOM = -1;
 
     private enum Status {
         OK,
@@ -42,15 +48,18 @@ final class DelayedDelivery {
         return Mono.defer(() -> {
             byte[] element = EventCodec.writeStored(
                     event, Instant.ofEpochMilli(redis.clock().millis()), settings.maxEventBytes());
-            return attempt(event, due, element, 0);
+            RoomAwaiting waiting = new RoomAwaiting(redis, registry, again -> attempt(again, due, element, 0));
+            return attempt(event, due, element, 0).flatMap(first -> waiting.forRoom(event, first));
         });
     }
 
     /** Takes one back in the queue of these partitions; if it was to be published with it, it will be with another queue's. */
     Mono<Boolean> cancel(Partitions partitions, String id) {
         return partitions
-                .each(partition -> redis.run(
-                                QueueScripts.CANCEL, List.of(partition.unit().prefix()), Insight.args(id))
+                .each(partition -> Mono.defer(() -> redis.run(
+                                QueueScripts.CANCEL,
+                                List.of(partition.unit().prefix()),
+                                Insight.args(id, Insight.callName())))
                         .filter(reply -> reply.number(1) == 1)
                         .flatMap(reply -> published(reply.bytes(2), id).thenReturn(true))
                         .flux())
@@ -69,7 +78,7 @@ final class DelayedDelivery {
                                     .concatMap(unit -> redis.run(
                                             QueueScripts.CANCEL,
                                             List.of(unit.prefix()),
-                                            List.of(Leases.bytes(id), matching.channel())))
+                                            List.of(Leases.bytes(id), NOTHING, matching.channel())))
                                     .takeUntil(reply -> reply.number(1) == 1);
                         })
                         .then()
@@ -97,10 +106,13 @@ final class DelayedDelivery {
         List<byte[]> keys = new ArrayList<>();
         keys.add(registry.versionKey());
         matching.units().forEach(unit -> keys.add(unit.prefix()));
-        return redis.run(QueueScripts.SCHEDULE, keys, arguments(routes.version(), event, due, element, true))
+        return redis.run(
+                        QueueScripts.SCHEDULE,
+                        keys,
+                        arguments(routes.version(), event, due, element, true, matching.routes()))
                 .flatMap(reply -> {
                     if (reply.status(Status.class) == Status.OK) {
-                        return Mono.just(delivered(event, matching, i -> reply.number(i + 1) == 1));
+                        return Mono.just(delivered(event, matching, i -> reply.number(i + 1)));
                     }
                     if (stale >= MAX_STALE) {
                         return Mono.error(new MillraceException(
@@ -114,33 +126,53 @@ final class DelayedDelivery {
     }
 
     private Mono<Delivered> eachAlone(Routes.Matching matching, Event event, String due, byte[] element) {
+        AtomicBoolean published = new AtomicBoolean(); // by a queue that has it
         return Flux.range(0, matching.routes().size())
                 .concatMap(i -> redis.run(
                         QueueScripts.SCHEDULE,
                         List.of(matching.units().get(i).prefix()),
-                        arguments(UNCHECKED, event, due, element, i == 0)))
-                .map(reply -> reply.number(1) == 1)
+                        arguments(
+                                UNCHECKED,
+                                event,
+                                due,
+                                element,
+                                !published.get(),
+                                matching.routes().subList(i, i + 1))))
+                .map(reply -> reply.number(1))
+                .doOnNext(said -> published.compareAndSet(false, said != NO_ROOM))
                 .collectList()
-                .map(kept -> delivered(event, matching, kept::get));
+                .map(said -> delivered(event, matching, said::get));
     }
 
-    private List<byte[]> arguments(byte[] version, Event event, String due, byte[] element, boolean publish) {
-        return List.of(
+    private List<byte[]> arguments(
+            byte[] version, Event event, String due, byte[] element, boolean publish, List<Routes.Route> routes) {
+        List<byte[]> args = new ArrayList<>(List.of(
                 version,
                 Leases.bytes(Long.toString(settings.deduplicationWindow().toMillis())),
                 Leases.bytes(due),
                 publish ? redis.keys().topicChannel(event.topic()) : NOTHING,
                 Leases.bytes(event.id()),
-                element);
+                element));
+        for (Routes.Route route : routes) {
+            Admission admission = route.registration().admission();
+            args.add(Leases.bytes(Integer.toString(admission.limit())));
+            args.add(Leases.bytes(admission.script()));
+        }
+        return args;
     }
 
-    private static Delivered delivered(Event event, Routes.Matching matching, IntPredicate kept) {
+    private static Delivered delivered(Event event, Routes.Matching matching, IntToLongFunction said) {
+        List<String> have = new ArrayList<>();
         List<String> known = new ArrayList<>();
+        List<String> refused = new ArrayList<>();
         for (int i = 0; i < matching.queues().size(); i++) {
-            if (!kept.test(i)) {
-                known.add(matching.queues().get(i));
+            long word = said.applyAsLong(i);
+            String queue = matching.queues().get(i);
+            (word == NO_ROOM ? refused : have).add(queue);
+            if (word == KNOWN) {
+                known.add(queue);
             }
         }
-        return new Delivered(event.id(), matching.queues(), List.copyOf(known), List.of(), List.of());
+        return new Delivered(event.id(), List.copyOf(have), List.copyOf(known), List.copyOf(refused), List.of());
     }
 }

@@ -40,16 +40,21 @@ public record DoctorReport(
         /** A message that is not in flight counted as if it were, against the cap of its facet; or one that is did not count. */
         MISCOUNTED,
         /** A delayed delivery without a time; it takes place now. */
-        TIMELESS
+        TIMELESS,
+        /** Facets stood aside, as at a cap, a rate or a pause, without a reason, or for longer than there was one. */
+        STUCK,
+        /** Facets that waited for their turn where a change of their policy would not have found them. */
+        MISPLACED
     }
 
     /**
      * Something that was not in order.
      *
      * @param kind what was wrong
-     * @param where the facet, or the lease profile
+     * @param where the facet, the lease profile, or what was looked through
+     * @param count how often it was found there
      */
-    public record Finding(Kind kind, String where) {}
+    public record Finding(Kind kind, String where, long count) {}
 
     static DoctorReport together(String queue, List<DoctorReport> partitions) {
         return new DoctorReport(

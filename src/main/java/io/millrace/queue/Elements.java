@@ -6,6 +6,7 @@ import io.millrace.json.EventCodec;
 import io.millrace.redis.Reply;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.List;
 
 /** What queues store, read back: events as JSON with the time of delivery in front. */
 final class Elements {
@@ -43,6 +44,15 @@ final class Elements {
                     again ? (int) reply.list(position).number(0) : 1,
                     again ? reply.list(position).bytes(1) : reply.bytes(position));
         }
+    }
+
+    /** What is at a position of a reply, and which attempt it is, as they are. */
+    static List<byte[]> raw(Reply reply, int position) {
+        if (reply.isList(position)) {
+            Reply again = reply.list(position);
+            return List.of(again.bytes(1), Leases.bytes(Long.toString(again.number(0))));
+        }
+        return List.of(reply.bytes(position), Leases.bytes("1"));
     }
 
     /** Something that is stored as a message and is none, shown as one: its text is the data. */

@@ -2,6 +2,7 @@ package io.millrace.queue;
 
 import io.millrace.redis.Redis;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.function.Function;
@@ -330,6 +331,14 @@ public final class FacetQueue {
         return graveyard.treatAll(DeadLetters.Fate.DROP, facet);
     }
 
+    /**
+     * Drops dead letters that died before a time, for good; in bounded steps. Dead letters stay until somebody does so: who lets nobody
+     * look at them calls this now and then.
+     */
+    public Mono<Long> dropDeadLettersBefore(Instant time) {
+        return graveyard.dropBefore(time);
+    }
+
     /** Checks that the queue's data are in order, and repairs what is not; in bounded steps. */
     public Mono<DoctorReport> doctor() {
         return overview.doctor();
@@ -339,7 +348,7 @@ public final class FacetQueue {
      * Removes the queue: its registration, its messages wherever they are, its dead letters. In Cluster it waits meanwhile for a second,
      * since other processes may deliver for so long by what they knew before.
      *
-     * @return how many messages were removed
+     * @return how many messages were removed, dead letters among them
      */
     public Mono<Long> destroy() {
         return registry.unregister(name)

@@ -1,5 +1,6 @@
 package io.millrace.queue;
 
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -81,6 +82,10 @@ final class Graveyard {
         }
         return partitions.sum(partition ->
                 partition.deadLetters().treat(fate, byPartition.getOrDefault(partition.index(), List.of())));
+    }
+
+    Mono<Long> dropBefore(Instant time) {
+        return partitions.sum(partition -> partition.deadLetters().dropBefore(time));
     }
 
     /** All that are there when this begins, or those of one facet. */

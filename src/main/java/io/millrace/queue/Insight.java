@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -229,6 +230,11 @@ final class Insight {
             texts.add(reply.text(i));
         }
         return texts;
+    }
+
+    /** Names one call, so that its repeats are told from the next one like it. */
+    static String callName() {
+        return Long.toHexString(ThreadLocalRandom.current().nextLong());
     }
 
     static List<byte[]> args(Object... words) {

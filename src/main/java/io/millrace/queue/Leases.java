@@ -1,5 +1,6 @@
 package io.millrace.queue;
 
+import io.millrace.RedisUnavailableException;
 import io.millrace.redis.GroupCommit;
 import io.millrace.redis.GroupCommit.Outcome;
 import io.millrace.redis.Redis;
@@ -136,8 +137,14 @@ final class Leases {
             args.add(bytes(receipt.profile()));
             args.add(bytes(receipt.entry()));
         }
-        return redis.run(QueueScripts.ACK, List.of(unit.prefix()), args)
-                .map(reply -> outcomes(reply, i -> new Outcome.Done<>(reply.number(i) == 1)));
+        return redis.run(QueueScripts.ACK, List.of(unit.prefix()), args).map(told -> acknowledged(told, receipts));
+    }
+
+    List<Outcome<Boolean>> acknowledged(QueueScripts.Told told, List<Receipt> receipts) {
+        return outcomes(told.reply(), i -> {
+            boolean done = told.reply().number(i) == 1;
+            return done || !told.again() ? new Outcome.Done<>(done) : notKnown("acknowledged", receipts.get(i - 1));
+        });
     }
 
     private Mono<List<Outcome<Ended>>> returnBatch(List<Return> leases) {
@@ -151,8 +158,16 @@ final class Leases {
             args.add(bytes(lease.reason()));
             args.add(bytes(lease.chosen()));
         }
-        return redis.run(QueueScripts.RETURN, List.of(unit.prefix()), args)
-                .map(reply -> outcomes(reply, i -> new Outcome.Done<>(reply.word(i, Ended.class))));
+        return redis.run(QueueScripts.RETURN, List.of(unit.prefix()), args).map(told -> ended(told, leases));
+    }
+
+    List<Outcome<Ended>> ended(QueueScripts.Told told, List<Return> leases) {
+        return outcomes(told.reply(), i -> {
+            Ended ended = told.reply().word(i, Ended.class);
+            return ended != Ended.GONE || !told.again()
+                    ? new Outcome.Done<>(ended)
+                    : notKnown("given back", leases.get(i - 1).receipt());
+        });
     }
 
     private Mono<List<Outcome<Receipt>>> extendBatch(List<Extension> leases) {
@@ -170,6 +185,15 @@ final class Leases {
                                     ? Receipt.GONE
                                     : new Receipt(leases.get(i - 1).profile(), entry, unit.partition()));
                 }));
+    }
+
+    /** The lease is not held any more: it had ended, or an earlier try of this call, whose answer was lost, has ended it. */
+    private <O> Outcome<O> notKnown(String what, Receipt receipt) {
+        return new Outcome.Failed<>(new RedisUnavailableException(
+                "whether lease " + receipt + " of queue \"" + unit.queue() + "\" was " + what
+                        + " by this call or had ended before is not known: an answer of Redis was lost",
+                true,
+                null));
     }
 
     private static <O> List<Outcome<O>> outcomes(Reply reply, Function<Integer, Outcome<O>> read) {

@@ -98,9 +98,9 @@ final class Overview {
 
     Mono<DoctorReport> doctor() {
         return partitions
-                .each(partition ->
-                        new QueueDoctor(redis, partition.unit()).examine().flux())
-                .collectList()
+                .now()
+                .flatMap(now -> QueueDoctor.examine(
+                        redis, now.all().stream().map(Partition::unit).toList()))
                 .map(reports -> reports.size() == 1 ? reports.get(0) : DoctorReport.together(name, reports));
     }
 }

@@ -11,6 +11,7 @@ final class Partition {
     private final Insight insight;
     private final DeadLetters deadLetters;
     private final DwellRecorder dwell;
+    private final Lookout lookout;
 
     Partition(Redis redis, Unit unit, boolean several) {
         this.unit = unit;
@@ -19,6 +20,7 @@ final class Partition {
         this.pulls = new Pulls(redis, unit, leases, several, dwell);
         this.insight = new Insight(redis, unit);
         this.deadLetters = new DeadLetters(redis, unit);
+        this.lookout = new Lookout(redis.worker());
     }
 
     int index() {
@@ -47,5 +49,10 @@ final class Partition {
 
     DwellRecorder dwell() {
         return dwell;
+    }
+
+    /** Shared by all who read this partition here. */
+    Lookout lookout() {
+        return lookout;
     }
 }

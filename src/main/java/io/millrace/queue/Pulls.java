@@ -60,28 +60,38 @@ final class Pulls {
         this.dwell = dwell;
     }
 
-    /** At most once: what is answered is gone from the queue; so is what was no event. */
+    /** At most once: what is answered is gone from the queue. What was no event becomes a dead letter. */
     Mono<Pulled<Message>> take(int n) {
         return asOftenAsNeeded(
                 n,
                 left -> run(left, TAKE, LeaseOptions.defaults(), List.of(), false)
-                        .map(answer -> {
+                        .flatMap(answer -> {
                             Reply reply = answer.reply();
                             List<Message> messages = new ArrayList<>();
+                            List<byte[]> unreadable = new ArrayList<>();
                             for (int i = 4; i < reply.size(); i++) {
                                 try {
                                     messages.add(Elements.message(unit.queue(), reply, i));
                                 } catch (MalformedEventException e) {
-                                    log.warn(
-                                            "queue \"{}\" held something that is no event: {}",
-                                            unit.queue(),
-                                            e.getMessage());
+                                    unreadable.addAll(Elements.raw(reply, i));
+                                    unreadable.add(Leases.bytes(String.valueOf(e.getMessage())));
                                 }
                             }
                             dwell.handedOut(messages);
                             boolean onlyOthers = messages.isEmpty() && reply.size() > 4;
-                            return new Pulled<>(messages, onlyOthers ? 0 : reply.number(1), 0, answer.active());
+                            Pulled<Message> pulled =
+                                    new Pulled<>(messages, onlyOthers ? 0 : reply.number(1), 0, answer.active());
+                            return unreadable.isEmpty() ? Mono.just(pulled) : buryTaken(unreadable, pulled);
                         }));
+    }
+
+    private Mono<Pulled<Message>> buryTaken(List<byte[]> unreadable, Pulled<Message> others) {
+        log.warn("queue \"{}\" held something that is no event; it becomes a dead letter", unit.queue());
+        return redis.run(QueueScripts.BURY, List.of(unit.prefix()), unreadable)
+                .doOnError(error -> log.warn(
+                        "something of queue \"{}\" that is no event is lost: {}", unit.queue(), error.getMessage()))
+                .onErrorComplete()
+                .thenReturn(others);
     }
 
     /** A lease for each of the messages that are there now. */

@@ -3,6 +3,7 @@ package io.millrace.queue;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -12,8 +13,8 @@ import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /**
- * Walks a queue in bounded steps and asserts what must hold: a facet has exactly one turn if it has messages and none if it has not,
- * all leases are on record, ids expire. Candidates are found page by page; each is judged, and repaired, in one script of its own, so
+ * Walks a queue in bounded steps and asserts what must hold: a facet has exactly one turn if it has messages and none if it has not, and
+ * stands aside only if its policies say so; all leases are on record, ids expire. Candidates are found page by page; each is judged, and repaired, in one script of its own, so
  * that the queue may be in use meanwhile.
  */
 final class QueueDoctor {
@@ -25,61 +26,90 @@ final class QueueDoctor {
     private final Unit unit;
     private final Insight insight;
 
-    QueueDoctor(Redis redis, Unit unit) {
+    private final Set<String> standing = new LinkedHashSet<>();
+    private final Set<String> suspects = new LinkedHashSet<>();
+    private final Set<String> profiles = new LinkedHashSet<>();
+    private final List<DoctorReport.Finding> findings = new ArrayList<>();
+
+    private QueueDoctor(Redis redis, Unit unit) {
         this.redis = redis;
         this.unit = unit;
         this.insight = new Insight(redis, unit);
     }
 
-    Mono<DoctorReport> examine() {
+    /** A report of each of the partitions of a queue. */
+    static Mono<List<DoctorReport>> examine(Redis redis, List<Unit> units) {
         return Mono.defer(() -> {
-            Set<String> inRing = new LinkedHashSet<>();
-            Set<String> suspects = new LinkedHashSet<>();
-            Set<String> profiles = new LinkedHashSet<>();
-            return ring(inRing, suspects)
-                    .then(Mono.defer(() -> keys(inRing, suspects, profiles)))
-                    .then(Mono.defer(() -> back(inRing, suspects)))
-                    .then(Mono.defer(() -> treat(suspects, profiles)))
-                    .flatMap(this::report);
+            List<QueueDoctor> all =
+                    units.stream().map(unit -> new QueueDoctor(redis, unit)).toList();
+            return Flux.fromIterable(all)
+                    .concatMap(QueueDoctor::turns)
+                    .thenMany(Flux.defer(() -> redis.isCluster() // where each may lie on another server
+                            ? Flux.fromIterable(all)
+                                    .concatMap(one -> one.keys(escapeGlob(text(one.unit.prefix())), List.of(one)))
+                            : all.get(0).keys(ofAll(units), all)))
+                    .thenMany(Flux.fromIterable(all))
+                    .concatMap(one -> one.back().then(Mono.defer(one::treat)).then(Mono.defer(one::report)))
+                    .collectList();
         });
     }
 
-    /** Facets that stand twice in the ring, or in two places, or have nothing. */
-    private Mono<Void> ring(Set<String> inRing, Set<String> suspects) {
-        return insight.standings()
+    /** Where facets stand: that they can be found there, that they are there for a reason, and who stands twice or has nothing. */
+    private Mono<Void> turns() {
+        return Flux.concat(
+                        sweep("fair", DoctorReport.Kind.MISPLACED),
+                        sweep("place", DoctorReport.Kind.MISPLACED),
+                        sweep("parked", DoctorReport.Kind.STUCK),
+                        sweep("throttled", DoctorReport.Kind.STUCK))
+                .doOnNext(findings::add)
+                .thenMany(Flux.defer(insight::standings))
                 .doOnNext(page -> page.forEach((facet, waiting, oldest) -> {
-                    if (!inRing.add(facet) || waiting == 0) {
+                    if (!standing.add(facet) || waiting == 0) {
                         suspects.add(facet);
                     }
                 }))
                 .then();
     }
 
-    /** Facets that have messages but were not met in the ring, and all lease profiles, by their keys. */
-    private Mono<Void> keys(Set<String> inRing, Set<String> suspects, Set<String> profiles) {
-        return keyPage("0")
-                .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : keyPage(reply.text(1)))
+    /** Facets that have messages but were met nowhere, and all lease profiles, by their keys. */
+    private Mono<Void> keys(String prefix, List<QueueDoctor> all) {
+        String pattern = prefix + "[fl]:*";
+        return run("scan", "0", pattern, SCAN_COUNT)
+                .expand(reply ->
+                        reply.text(1).equals("0") ? Mono.empty() : run("scan", reply.text(1), pattern, SCAN_COUNT))
                 .doOnNext(reply -> {
                     for (int i = 2; i < reply.size(); i++) {
                         byte[] key = reply.bytes(i);
-                        byte[] part = Arrays.copyOfRange(key, unit.prefix().length, key.length);
-                        String name = text(part).substring(2);
-                        if (part[0] == 'l') {
-                            profiles.add(name);
-                        } else if (!inRing.contains(name)) {
-                            suspects.add(name);
-                        }
+                        all.forEach(one -> one.met(key));
                     }
                 })
                 .then();
     }
 
-    private Mono<Reply> keyPage(String cursor) {
-        return run("scan", cursor, escapeGlob(text(unit.prefix())) + "[fl]:*", SCAN_COUNT);
+    private void met(byte[] key) {
+        int length = unit.prefix().length;
+        if (key.length < length + 2 || !Arrays.equals(unit.prefix(), 0, length, key, 0, length)) {
+            return; // another partition's
+        }
+        String name = text(Arrays.copyOfRange(key, length, key.length));
+        if (name.startsWith("l:")) {
+            profiles.add(name.substring(2));
+        } else if (name.startsWith("f:") && !standing.contains(name.substring(2))) {
+            suspects.add(name.substring(2));
+        }
+    }
+
+    /** What the keys of all partitions begin with, as a pattern. */
+    private static String ofAll(List<Unit> units) {
+        String first = text(units.get(0).prefix());
+        String end = "/0}:";
+        return units.size() == 1
+                ? escapeGlob(first)
+                : escapeGlob(first.substring(0, first.length() - end.length())) + "/*}:";
     }
 
     /** Facets of messages that came back, and were not met in the ring. */
-    private Mono<Void> back(Set<String> inRing, Set<String> suspects) {
+    private Mono<Void> back() {
         AtomicInteger from = new AtomicInteger();
         return run("back", 0, BACK_COUNT)
                 .expand(reply -> reply.number(1) < BACK_COUNT
@@ -87,7 +117,7 @@ final class QueueDoctor {
                         : run("back", from.addAndGet(BACK_COUNT), BACK_COUNT))
                 .doOnNext(reply -> {
                     for (int i = 2; i < reply.size(); i++) {
-                        if (!inRing.contains(reply.text(i))) {
+                        if (!standing.contains(reply.text(i))) {
                             suspects.add(reply.text(i));
                         }
                     }
@@ -99,12 +129,12 @@ final class QueueDoctor {
         return redis.run(QueueScripts.DOCTOR, List.of(unit.prefix()), Insight.args(words));
     }
 
-    private Mono<List<DoctorReport.Finding>> treat(Set<String> suspects, Set<String> profiles) {
+    private Mono<Void> treat() {
         Flux<DoctorReport.Finding> facets = Flux.fromIterable(suspects).concatMap(facet -> step(facet, "facet", facet));
         Flux<DoctorReport.Finding> leases =
                 Flux.fromIterable(profiles).concatMap(profile -> step(profile, "profile", profile));
         Flux<DoctorReport.Finding> uncounted = Flux.fromIterable(profiles)
-                .concatMap(profile -> findings(
+                .concatMap(profile -> finding(
                         run("leases", profile, "-")
                                 .expand(reply ->
                                         reply.text(1).isEmpty() ? Mono.empty() : run("leases", profile, reply.text(1))),
@@ -116,31 +146,34 @@ final class QueueDoctor {
                         step("", "window"),
                         sweep("busy", DoctorReport.Kind.MISCOUNTED),
                         uncounted,
-                        sweep("later", DoctorReport.Kind.TIMELESS))
-                .collectList();
+                        sweep("later", DoctorReport.Kind.TIMELESS),
+                        sweep("promised", DoctorReport.Kind.MISCOUNTED))
+                .doOnNext(findings::add)
+                .then();
     }
 
-    /** Looks through an index; a finding for each entry that had to be mended. */
-    private Flux<DoctorReport.Finding> sweep(String index, DoctorReport.Kind kind) {
-        return findings(
-                run(index, "0").expand(reply -> reply.text(1).equals("0") ? Mono.empty() : run(index, reply.text(1))),
+    /** Looks through a set or hash. */
+    private Mono<DoctorReport.Finding> sweep(String part, DoctorReport.Kind kind) {
+        return finding(
+                run(part, "0").expand(reply -> reply.text(1).equals("0") ? Mono.empty() : run(part, reply.text(1))),
                 kind,
-                index);
+                part);
     }
 
-    private static Flux<DoctorReport.Finding> findings(Flux<Reply> pages, DoctorReport.Kind kind, String where) {
+    /** One for all that had to be mended. */
+    private static Mono<DoctorReport.Finding> finding(Flux<Reply> pages, DoctorReport.Kind kind, String where) {
         return pages.reduce(0L, (repaired, reply) -> repaired + reply.number(2))
-                .flatMapMany(
-                        repaired -> Flux.range(0, repaired.intValue()).map(i -> new DoctorReport.Finding(kind, where)));
+                .filter(repaired -> repaired > 0)
+                .map(repaired -> new DoctorReport.Finding(kind, where, repaired));
     }
 
     private Mono<DoctorReport.Finding> step(String where, Object... words) {
         return run(words)
                 .filter(reply -> !reply.text(1).equals("FINE"))
-                .map(reply -> new DoctorReport.Finding(kind(reply), where));
+                .map(reply -> new DoctorReport.Finding(kind(reply), where, 1));
     }
 
-    private Mono<DoctorReport> report(List<DoctorReport.Finding> findings) {
+    private Mono<DoctorReport> report() {
         return insight.facets()
                 .collectList()
                 .zipWith(new DeadLetters(redis, unit).list().count(), (facets, dead) -> {

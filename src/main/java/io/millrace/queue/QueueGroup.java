@@ -129,6 +129,7 @@ public final class QueueGroup {
                 .toList();
         Reading<Delivery> reading = new Reading<>(
                 redis,
+                new Lookout(redis.worker()),
                 units,
                 receipt -> {
                     throw new IllegalStateException("which queue a receipt is of, only its delivery knows");

@@ -10,8 +10,8 @@ final class QueueScripts {
 
     static final LuaScript<Reply> DELIVER = LuaScript.repeatable("queue/deliver.lua", reply -> reply);
     static final LuaScript<Reply> PULL = LuaScript.once("queue/pull.lua", QueueScripts::ok);
-    static final LuaScript<Reply> ACK = LuaScript.repeatable("queue/ack.lua", QueueScripts::ok);
-    static final LuaScript<Reply> RETURN = LuaScript.repeatable("queue/return.lua", QueueScripts::ok);
+    static final LuaScript<Told> ACK = LuaScript.retold("queue/ack.lua", QueueScripts::told);
+    static final LuaScript<Told> RETURN = LuaScript.retold("queue/return.lua", QueueScripts::told);
     static final LuaScript<Reply> EXTEND = LuaScript.repeatable("queue/extend.lua", QueueScripts::ok);
     static final LuaScript<Reply> PEEK = LuaScript.repeatable("queue/peek.lua", QueueScripts::ok);
     static final LuaScript<Reply> FACETS = LuaScript.repeatable("queue/facets.lua", QueueScripts::ok);
@@ -27,7 +27,16 @@ final class QueueScripts {
     static final LuaScript<Reply> DWELL = LuaScript.once("queue/dwell.lua", QueueScripts::ok);
     static final LuaScript<Reply> CANCEL = LuaScript.repeatable("queue/cancel.lua", QueueScripts::ok);
 
+    static final LuaScript<Reply> BURY = LuaScript.once("queue/bury.lua", QueueScripts::ok);
+
     private QueueScripts() {}
+
+    /**
+     * An answer.
+     *
+     * @param again whether an earlier try may have been carried out: then this may tell of the second run
+     */
+    record Told(Reply reply, boolean again) {}
 
     /** Has them all read from the resources. */
     static void load() {
@@ -38,7 +47,7 @@ final class QueueScripts {
     static List<LuaScript<?>> all() {
         return new ArrayList<>(List.of(
                 DELIVER, PULL, ACK, RETURN, EXTEND, PEEK, FACETS, IN_FLIGHT, DEAD, DOCTOR, DESTROY, POLICY, REDRIVE,
-                ADMIT, SCHEDULE, CANCEL, DWELL));
+                ADMIT, SCHEDULE, CANCEL, DWELL, BURY));
     }
 
     private enum Ok {
@@ -71,6 +80,10 @@ final class QueueScripts {
 
     private static boolean isOne(Reply reply) {
         return reply.size() == 1 && reply.values().get(0) instanceof Long;
+    }
+
+    private static Told told(Reply reply, boolean again) {
+        return new Told(ok(reply), again);
     }
 
     private static Reply ok(Reply reply) {

@@ -60,6 +60,7 @@ final class Reading<T> {
     }
 
     private final Redis redis;
+    private final Lookout lookout;
     private final List<Unit> units;
     private final String queue;
     private final Function<Receipt, Leases> leases;
@@ -71,7 +72,7 @@ final class Reading<T> {
     private final Demand demand = new Demand();
     private final WakeUp wake;
     private final Queue<Receipt> toAcknowledge = new ConcurrentLinkedQueue<>();
-    private long waitMs = -1; // touched by the loop only, one round after another
+    // Touched by the loop only, one round after another.
     private boolean known; // that nothing more was there when we last looked
     private boolean due; // something may be due: look for it
     private int troubles;
@@ -82,6 +83,7 @@ final class Reading<T> {
     private volatile boolean ended; // no pull will come any more that could carry acknowledgements
 
     /**
+     * @param lookout shared by those who pull from the same place; one's own where each has to look for itself
      * @param units to be woken by
      * @param leases those that a receipt is of; their acknowledgements travel with pulls
      * @param perPull how many elements of demand one pull can meet
@@ -89,6 +91,7 @@ final class Reading<T> {
      */
     Reading(
             Redis redis,
+            Lookout lookout,
             List<Unit> units,
             Function<Receipt, Leases> leases,
             LeaseOptions options,
@@ -96,6 +99,7 @@ final class Reading<T> {
             Pull<T> pull,
             Consumer<T> giveBack) {
         this.redis = redis;
+        this.lookout = lookout;
         this.units = units;
         this.queue = units.get(0).queue();
         this.leases = leases;
@@ -142,6 +146,7 @@ final class Reading<T> {
                         .doOnDiscard(type, giveBack)
                         .doFinally(end -> {
                             ended = true;
+                            lookout.ends(this);
                             if (end != SignalType.ON_COMPLETE) {
                                 flushAcknowledgements(); // else who consumes acknowledges the rest, and waits for it
                             }
@@ -205,7 +210,7 @@ final class Reading<T> {
                     failed.error().getMessage());
         } else if (!(signal instanceof PubSub.Signal.Gap)) {
             pull.nudged(unit);
-            wake.call();
+            lookout.heard(signal);
         }
     }
 
@@ -225,22 +230,20 @@ final class Reading<T> {
         }
         if (known && toAcknowledge.isEmpty()) {
             known = false;
-            return wake.await(patience()).then(Mono.empty());
+            return lookout.waits(this) ? untilReason() : Mono.empty();
         }
         return pullOnce(wanted);
     }
 
-    private Duration patience() {
-        long poll = options.pollInterval().toMillis();
-        due = waitMs >= 0 && waitMs < poll;
-        return Duration.ofMillis(due ? waitMs + 1 : poll);
+    private Mono<Pulled<T>> untilReason() {
+        return wake.await(options.pollInterval()).then(Mono.<Pulled<T>>fromRunnable(() -> lookout.leaves(this)));
     }
 
     private Mono<Pulled<T>> pullOnce(int wanted) {
         List<Receipt> acknowledge = drainAcknowledgements();
-        boolean maintain = due;
-        due = false;
         wake.clear(); // what comes from here on may be news to the answer
+        boolean maintain = lookout.looks() || due;
+        due = false;
         Mono<Pulled<T>> pulling = pull.pull(wanted, acknowledge, maintain).doOnError(error -> {
             toAcknowledge.addAll(acknowledge); // acknowledging twice does no harm
             if (ended) {
@@ -251,12 +254,21 @@ final class Reading<T> {
                 .doOnNext(pulled -> {
                     troubles = 0;
                     worked = true;
-                    waitMs = pulled.waitMs();
-                    due = waitMs == 0; // there is more that came due than one look takes care of
+                    due = pulled.waitMs() == 0; // there is more that came due than one look takes care of
                     known = pulled.items().size() < wanted && !due;
                     demand.taken(pulled.items().size());
+                    tellOthers(pulled);
                 })
                 .onErrorResume(this::paused);
+    }
+
+    private void tellOthers(Pulled<T> pulled) {
+        if (!known && !pulled.items().isEmpty()) {
+            lookout.next();
+        } else if (pulled.waitMs() > 0
+                && pulled.waitMs() < options.pollInterval().toMillis()) {
+            lookout.dueIn(Duration.ofMillis(pulled.waitMs() + 1));
+        }
     }
 
     /** Nothing is asked for: a pull that could carry the acknowledgements may still come, but not for long. */

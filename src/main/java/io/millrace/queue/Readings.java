@@ -91,8 +91,17 @@ final class Readings {
     private <T> Reading<T> reading(
             Partitions.Layout now, LeaseOptions options, int perPull, Reading.Pull<T> pull, Consumer<T> giveBack) {
         List<Unit> units = now.all().stream().map(Partition::unit).toList();
+        // Who reads several partitions looks at its own ones; where there is one, all look at the same place.
+        Lookout lookout = now.size() == 1 ? now.all().get(0).lookout() : new Lookout(redis.worker());
         return new Reading<>(
-                redis, units, receipt -> now.all().get(receipt.partition()).leases(), options, perPull, pull, giveBack);
+                redis,
+                lookout,
+                units,
+                receipt -> now.all().get(receipt.partition()).leases(),
+                options,
+                perPull,
+                pull,
+                giveBack);
     }
 
     private Mono<Void> membership(List<Partition> all, PartedPull<?> parted, Reading<?> reading) {

@@ -61,7 +61,7 @@ public final class BlockingReader {
     /** Runs a script on this very connection, once: for those who {@code WAIT} for what it wrote. */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
         return Redis.eval(connection.commands(), script, keys, args)
-                .map(answer -> script.decode(Reply.of(answer)))
+                .map(answer -> script.decode(Reply.of(answer), false))
                 .onErrorMap(RedisErrors::translate)
                 .publishOn(worker);
     }

@@ -1,5 +1,6 @@
 package io.millrace.redis;
 
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /**
@@ -11,9 +12,9 @@ public final class LuaScript<T> {
 
     private final LuaSource source;
     private final boolean repeatable;
-    private final Function<Reply, T> decoder;
+    private final BiFunction<Reply, Boolean, T> decoder;
 
-    private LuaScript(LuaSource source, boolean repeatable, Function<Reply, T> decoder) {
+    private LuaScript(LuaSource source, boolean repeatable, BiFunction<Reply, Boolean, T> decoder) {
         this.source = source;
         this.repeatable = repeatable;
         this.decoder = decoder;
@@ -26,12 +27,21 @@ public final class LuaScript<T> {
      * @param decoder reads the reply; what it throws reaches the caller
      */
     public static <T> LuaScript<T> repeatable(String path, Function<Reply, T> decoder) {
+        return new LuaScript<>(LuaSource.load(path), true, (reply, again) -> decoder.apply(reply));
+    }
+
+    /**
+     * As {@link #repeatable}, for a script whose second run changes nothing but answers otherwise.
+     *
+     * @param decoder is told, too, whether an earlier try may have been carried out, whose answer was lost
+     */
+    public static <T> LuaScript<T> retold(String path, BiFunction<Reply, Boolean, T> decoder) {
         return new LuaScript<>(LuaSource.load(path), true, decoder);
     }
 
     /** A script of which a repeat takes more than was asked for: only its caller may decide to run it again. */
     public static <T> LuaScript<T> once(String path, Function<Reply, T> decoder) {
-        return new LuaScript<>(LuaSource.load(path), false, decoder);
+        return new LuaScript<>(LuaSource.load(path), false, (reply, again) -> decoder.apply(reply));
     }
 
     /** Where it comes from, below {@code lua/}. */
@@ -48,7 +58,8 @@ public final class LuaScript<T> {
         return repeatable;
     }
 
-    T decode(Reply reply) {
-        return decoder.apply(reply);
+    /** @param again whether an earlier try may have been carried out */
+    T decode(Reply reply, boolean again) {
+        return decoder.apply(reply, again);
     }
 }

@@ -152,7 +152,7 @@ public final class Redis {
             LuaScript<T> script, List<byte[]> keys, List<byte[]> args, int repeats, long began, boolean sent) {
         return connected()
                 .flatMap(commands -> eval(commands, script, keys, args))
-                .map(answer -> script.decode(Reply.of(answer)))
+                .map(answer -> script.decode(Reply.of(answer), sent))
                 .onErrorResume(error -> {
                     boolean moving = RedisErrors.isMoving(error);
                     boolean again = (moving || repeats < REPEATS)

@@ -194,7 +194,7 @@ public final class Shapes {
     }
 
     /**
-     * {@code queue, healthy, facets, waiting, inFlight, later, deadLetters, findings[{kind, where}][, partitions[{partition, facets,
+     * {@code queue, healthy, facets, waiting, inFlight, later, deadLetters, findings[{kind, where, count}][, partitions[{partition, facets,
      * waiting, inFlight, later, deadLetters}]]}.
      */
     public static Map<String, @Nullable Object> report(DoctorReport report) {
@@ -202,8 +202,14 @@ public final class Shapes {
         shape.put("queue", report.queue());
         shape.put("healthy", report.healthy());
         numbers(shape, report);
-        List<Map<String, String>> findings = report.findings().stream()
-                .map(finding -> Map.of("kind", finding.kind().name(), "where", finding.where()))
+        List<Map<String, Object>> findings = report.findings().stream()
+                .map(finding -> {
+                    Map<String, Object> one = new LinkedHashMap<>(); // in this order
+                    one.put("kind", finding.kind().name());
+                    one.put("where", finding.where());
+                    one.put("count", finding.count());
+                    return one;
+                })
                 .toList();
         shape.put("findings", findings);
         if (!report.partitions().isEmpty()) {

@@ -284,6 +284,102 @@ class AdmissionIT {
     }
 
     @Test
+    @DisplayName("a delayed delivery takes up room from the moment it is asked for: nothing piles up behind a limit")
+    void delayedRejected() {
+        limit(3, Overflow.REJECT);
+        rig.deliver("a", "a1");
+        assertThat(delay("a2", Duration.ofHours(1)).queues()).containsExactly("q");
+        assertThat(delay("a3", Duration.ZERO).queues()).containsExactly("q");
+
+        Delivered refused = delay("a4", Duration.ZERO);
+        assertThat(refused.queues()).isEmpty();
+        assertThat(refused.refusedBy()).containsExactly("q");
+        assertThat(deliver("a", "a5").refusedBy()).containsExactly("q");
+        assertThat(delay("a2", Duration.ofHours(1)).duplicateIn()).containsExactly("q");
+        assertThat(deliver("b", "b1").queues()).containsExactly("q");
+
+        assertThat(rig.pullIds(9)).containsExactlyInAnyOrder("a1", "a3", "b1");
+        assertThat(delay("a4", Duration.ofHours(1)).queues()).containsExactly("q");
+        assertThat(rig.queue.cancel("a2").block(SOON)).isTrue();
+        assertThat(deliver("a", "a5").queues()).containsExactly("q");
+        assertThat(deliver("a", "a6").queues()).containsExactly("q");
+        assertThat(deliver("a", "a7").refusedBy()).containsExactly("q");
+    }
+
+    @Test
+    @DisplayName("a facet's own limit holds for delayed deliveries, too")
+    void delayedOwnLimit() {
+        limit(1, Overflow.REJECT);
+        rig.queue.policies().limitWaiting("a", 2).block(SOON);
+
+        assertThat(delay("a1", Duration.ofHours(1)).refusedBy()).isEmpty();
+        assertThat(delay("a2", Duration.ofHours(1)).refusedBy()).isEmpty();
+        assertThat(delay("a3", Duration.ofHours(1)).refusedBy()).containsExactly("q");
+        rig.queue.policies().limitWaiting("a", 0).block(SOON);
+        assertThat(delay("a3", Duration.ofHours(1)).refusedBy()).isEmpty();
+    }
+
+    @Test
+    @DisplayName("oldest: the oldest makes room for a delayed delivery when it is due")
+    void delayedOldest() {
+        limit(2, Overflow.OLDEST);
+        rig.deliver("a", "a1", "a2");
+        assertThat(delay("a3", Duration.ZERO).queues()).containsExactly("q");
+        assertThat(delay("a4", Duration.ofHours(1)).queues()).containsExactly("q");
+        assertThat(delay("a5", Duration.ofHours(1)).refusedBy())
+                .as("as many delayed ones as the limit allows")
+                .containsExactly("q");
+        ModelRun.maintain(rig, QueueRig.LONG);
+
+        assertThat(rig.waiting()).isEqualTo(2);
+        assertThat(rig.pullIds(9)).containsExactly("a2", "a3");
+    }
+
+    @Test
+    @DisplayName("wait: the producer of a delayed delivery waits for room")
+    void delayedWaits() {
+        limit(1, Overflow.WAIT);
+        rig.deliver("a", "a1");
+
+        Delivered second = Mono.zip(
+                        rig.mill.queues().deliverAfter(event("a", "a2"), Duration.ZERO),
+                        Mono.delay(Duration.ofMillis(100)).then(rig.queue.pull()))
+                .block(SOON)
+                .getT1();
+
+        assertThat(second.queues()).containsExactly("q");
+        Eventually.await("it", SOON, () -> rig.pullIds(1).contains("a2"));
+    }
+
+    @Test
+    @DisplayName("a delayed delivery that the first queue refuses is published by the one that keeps it")
+    void delayedPublished() {
+        limit(1, Overflow.REJECT);
+        rig.deliver("a", "a1");
+        rig.mill.queues().register("r", ".*").block(SOON);
+        List<String> heard = new CopyOnWriteArrayList<>();
+        Disposable listener = rig.mill.listen("*").subscribe(event -> heard.add(event.id()));
+        Eventually.await("listening", SOON, () -> {
+            rig.deliver("b" + System.nanoTime(), "probe");
+            return heard.contains("probe");
+        });
+
+        Delivered delivered = delay("a2", Duration.ofMillis(50));
+        assertThat(delivered.queues()).containsExactly("r");
+        assertThat(delivered.refusedBy()).containsExactly("q");
+
+        Eventually.await("it to be published", SOON, () -> {
+            rig.mill.queue("r").pull(100).blockLast(SOON);
+            return heard.contains("a2");
+        });
+        listener.dispose();
+    }
+
+    private Delivered delay(String id, Duration delay) {
+        return rig.mill.queues().deliverAfter(event("a", id), delay).block(SOON);
+    }
+
+    @Test
     @DisplayName("limits out of range are refused and named")
     void refused() {
         assertThatThrownBy(() -> Admission.of(0, Overflow.REJECT)).hasMessageContaining("limit");

@@ -4,9 +4,11 @@ import static io.millrace.queue.QueueRig.LONG;
 import static io.millrace.queue.QueueRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
+import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -44,6 +46,40 @@ class DeadLettersIT {
         assertThat(letter.message().facet()).isEqualTo("a");
         assertThat(letter.firstHandedOut())
                 .isBetween(letter.message().deliveredAt().minusMillis(2), letter.at());
+    }
+
+    @Test
+    @DisplayName("what is no event and is pulled for good becomes a dead letter, as it does where messages are leased")
+    void unreadable() {
+        rig.raw("RPUSH", rig.key("f:a"), "no event");
+        rig.raw("RPUSH", rig.key("ring"), "a");
+        rig.deliver("b", "b1");
+
+        assertThat(rig.pullIds(5)).containsExactly("b1");
+
+        DeadLetter letter = rig.deadLetters().get(0);
+        assertThat(letter.message().event().data()).isEqualTo("no event");
+        assertThat(letter.reason()).isNotBlank();
+        assertThat(rig.queue.dropDeadLetters(List.of(letter.entry())).block(SOON))
+                .isEqualTo(1);
+    }
+
+    @Test
+    @DisplayName("dead letters are dropped by their age, page by page")
+    void droppedByAge() {
+        rig.fill("a", 230);
+        rig.lease(230, LONG).forEach(one -> one.bury("no").block(SOON));
+        Instant last = rig.deadLetters().get(229).at();
+        Eventually.await("time to pass", SOON, () -> rig.mill.redis().clock().millis() > last.toEpochMilli() + 20);
+        rig.deliver("a", "young");
+        rig.lease(1, LONG).get(0).bury("no").block(SOON);
+
+        assertThat(rig.queue.dropDeadLettersBefore(Instant.EPOCH).block(SOON)).isZero();
+        assertThat(rig.queue.dropDeadLettersBefore(last.plusMillis(1)).block(SOON))
+                .isEqualTo(230);
+        assertThat(rig.deadLetters())
+                .extracting(letter -> letter.message().id())
+                .containsExactly("young");
     }
 
     @Test

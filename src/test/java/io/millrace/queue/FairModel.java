@@ -13,12 +13,16 @@ import java.util.PriorityQueue;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 
 /**
- * A queue with weights, pauses and caps, as plainly as it can be said: facets wait by virtual finish time, the smallest goes first; who
- * arrives begins at the present time.
+ * A queue with weights, pauses, caps, strict order and limits, as plainly as it can be said: facets wait by virtual finish time, the
+ * smallest goes first; who arrives begins at the present time.
  */
 final class FairModel {
+
+    /** Times up to here have come. */
+    private static final long DUE = 1_000_000;
 
     /** A message. */
     static final class Item {
@@ -27,6 +31,8 @@ final class FairModel {
         final String facet;
         long order;
         int used;
+        boolean promised;
+        int displacesAt;
 
         Item(String id, String facet) {
             this.id = id;
@@ -38,7 +44,8 @@ final class FairModel {
         NOWHERE,
         RING,
         FAIR,
-        PARKED
+        PARKED,
+        THROTTLED
     }
 
     private static final class Facet {
@@ -50,10 +57,14 @@ final class FairModel {
         private double weight = 1;
         private boolean paused;
         private int cap;
+        private int ownLimit = -1;
+        private long heldUntil; // strict order; in steps of its own, 0: not
+        private long throttledUntil;
         private int inFlight;
         private double key;
         private long seq;
         private boolean opened;
+        private boolean heldBack;
         private int have;
         private int left;
         private int quota;
@@ -74,11 +85,13 @@ final class FairModel {
     final List<Item> leased = new ArrayList<>();
     final List<Item> dead = new ArrayList<>();
     final Map<String, Item> delayed = new TreeMap<>();
+    final List<Item> later = new ArrayList<>();
     boolean paused;
     int cap;
     int capEach;
     int limit;
     boolean dropOldest;
+    boolean strict;
     private final Map<String, Facet> facets = new TreeMap<>();
     private final List<Facet> ring = new ArrayList<>();
     private final Set<String> ids = new HashSet<>();
@@ -86,6 +99,8 @@ final class FairModel {
     private double time;
     private long arrivals;
     private long orders;
+    private long dues;
+    private long holds = DUE;
 
     FairModel(int maxAttempts) {
         this.maxAttempts = maxAttempts;
@@ -97,7 +112,8 @@ final class FairModel {
             return "duplicate";
         }
         Facet facet = facet(name);
-        if (limit > 0 && facet.size() >= limit) {
+        int most = limitOf(facet);
+        if (most > 0 && facet.size() + (dropOldest ? 0 : promised(name)) >= most) {
             if (!dropOldest || facet.fresh.isEmpty()) {
                 return "refused";
             }
@@ -110,12 +126,33 @@ final class FairModel {
         return "queued";
     }
 
-    boolean delay(String id, String facet) {
-        if (!ids.add(id)) {
-            return false;
+    /** As {@link #deliver}. */
+    String delay(String id, String name) {
+        if (ids.contains(id)) {
+            return "duplicate";
         }
-        delayed.put(id, new Item(id, facet));
-        return true;
+        Item item = new Item(id, name);
+        int most = limitOf(facet(name));
+        if (most > 0) {
+            if (promised(name) + (dropOldest ? 0 : facet(name).size()) >= most) {
+                return "refused";
+            }
+            item.promised = true;
+            item.displacesAt = dropOldest ? most : 0;
+        }
+        ids.add(id);
+        delayed.put(id, item);
+        return "queued";
+    }
+
+    private int limitOf(Facet facet) {
+        return limit > 0 && facet.ownLimit >= 0 ? facet.ownLimit : limit;
+    }
+
+    private int promised(String facet) {
+        return (int) delayed.values().stream()
+                .filter(item -> item.promised && item.facet.equals(facet))
+                .count();
     }
 
     boolean cancel(String id) {
@@ -128,7 +165,39 @@ final class FairModel {
 
     void due(String id) {
         Item item = delayed.remove(id);
-        join(facet(item.facet), item);
+        Facet facet = facet(item.facet);
+        if (item.displacesAt == 0 || facet.size() < item.displacesAt) {
+            join(facet, item);
+        } else if (facet.fresh.isEmpty()) {
+            item.order = ++orders;
+            dead.add(item);
+        } else {
+            facet.fresh.add(item);
+            facet.fresh.poll();
+        }
+    }
+
+    /** A message that was held back takes its place. */
+    void dueAgain(Item item) {
+        later.remove(item);
+        putBack(item);
+    }
+
+    /** Facets that strict order holds back, by name. */
+    List<String> heldFacets() {
+        return facets.values().stream()
+                .filter(facet -> facet.heldUntil > DUE)
+                .map(facet -> facet.name)
+                .toList();
+    }
+
+    /** Its time has come. The next pull lets it go on. */
+    void dueFacet(String name) {
+        Facet facet = facet(name);
+        facet.heldUntil = 0;
+        if (facet.where == Where.THROTTLED) {
+            facet.throttledUntil = ++dues;
+        }
     }
 
     private void join(Facet facet, Item item) {
@@ -146,6 +215,7 @@ final class FairModel {
     /** The next messages; each has its attempt counted. */
     List<Item> take(int n, boolean lease) {
         List<Item> taken = new ArrayList<>();
+        throttled().filter(facet -> facet.throttledUntil <= DUE).forEach(this::enter);
         int wanted = cap > 0 && (lease || cap <= leased.size()) ? Math.min(n, cap - leased.size()) : n;
         if (paused || wanted <= 0) {
             return taken;
@@ -182,6 +252,9 @@ final class FairModel {
                 } else {
                     facet.where = facet.quota == facet.have ? Where.NOWHERE : Where.PARKED;
                 }
+            } else if (facet.heldBack) {
+                facet.where = Where.THROTTLED;
+                facet.throttledUntil = facet.heldUntil;
             } else {
                 facet.where = Where.PARKED;
             }
@@ -193,12 +266,13 @@ final class FairModel {
         facet.opened = true;
         facet.quota = 0;
         facet.have = facet.size();
-        int most = facet.cap > 0 ? facet.cap : capEach;
+        int most = strict ? 1 : facet.cap > 0 ? facet.cap : capEach;
         int room = most > 0 ? Math.max(0, most - facet.inFlight) : Integer.MAX_VALUE;
         if (!lease && room > 0) {
             room = Integer.MAX_VALUE; // what is taken for good is never in flight
         }
-        facet.left = facet.stopped() ? 0 : Math.min(facet.have, room);
+        facet.heldBack = strict && !facet.stopped() && facet.heldUntil > DUE;
+        facet.left = facet.stopped() || facet.heldBack ? 0 : Math.min(facet.have, room);
     }
 
     private Item hand(Facet facet, boolean lease) {
@@ -231,6 +305,45 @@ final class FairModel {
             return;
         }
         putBack(item);
+    }
+
+    /** Comes again after a while: steps aside, or in strict order its facet waits. False: its attempts are used up. */
+    boolean giveBackLater(Item item) {
+        end(item);
+        if (item.used >= maxAttempts) {
+            dead.add(item);
+            return false;
+        }
+        if (!strict) {
+            later.add(item);
+            return true;
+        }
+        Facet facet = facet(item.facet);
+        boolean waiting = facet.size() > 0;
+        facet.back.add(item);
+        facet.heldUntil = ++holds;
+        if (!waiting) {
+            facet.where = Where.THROTTLED;
+            facet.throttledUntil = facet.heldUntil;
+        }
+        return true;
+    }
+
+    /** One lease of several: these come again, the others are acknowledged. */
+    void endBatch(List<Item> all, List<Item> again) {
+        all.forEach(this::end);
+        for (Item item : again) {
+            if (item.used >= maxAttempts) {
+                dead.add(item);
+            } else {
+                putBack(item);
+            }
+        }
+    }
+
+    /** All of these, in their order. */
+    void expire(List<Item> items) {
+        items.forEach(item -> giveBack(item, true));
     }
 
     void bury(Item item) {
@@ -288,6 +401,30 @@ final class FairModel {
 
     void capEach(int cap) {
         capEach = cap;
+        judgeAll();
+    }
+
+    void order(boolean strict) {
+        this.strict = strict;
+        judgeAll();
+    }
+
+    void ownLimit(String name, int limit) {
+        boolean changed = facet(name).ownLimit != limit;
+        facet(name).ownLimit = limit;
+        judgeAnew(facet(name), changed);
+    }
+
+    private Stream<Facet> throttled() {
+        return facets.values().stream()
+                .filter(facet -> facet.where == Where.THROTTLED)
+                .sorted(Comparator.comparingLong(facet -> facet.throttledUntil))
+                .toList()
+                .stream();
+    }
+
+    private void judgeAll() {
+        throttled().forEach(this::enter);
         facets.values().stream()
                 .filter(facet -> facet.where == Where.PARKED)
                 .sorted(Comparator.comparing(
@@ -299,7 +436,7 @@ final class FairModel {
         if (!changed) {
             return;
         }
-        if (facet.where == Where.FAIR || facet.where == Where.PARKED) {
+        if (facet.where == Where.FAIR || facet.where == Where.PARKED || facet.where == Where.THROTTLED) {
             enter(facet);
         }
     }
@@ -313,6 +450,7 @@ final class FairModel {
         Map<String, int[]> counts = new TreeMap<>();
         facets.values().forEach(facet -> counts.put(facet.name, new int[] {facet.size(), facet.inFlight, 0}));
         delayed.values().forEach(item -> counts.computeIfAbsent(item.facet, name -> new int[3])[2]++);
+        later.forEach(item -> counts.computeIfAbsent(item.facet, name -> new int[3])[2]++);
         List<String> states = new ArrayList<>();
         counts.forEach((name, n) -> {
             if (n[0] + n[1] + n[2] > 0) {

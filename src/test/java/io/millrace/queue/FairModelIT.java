@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.queue.Admission.Overflow;
 import io.millrace.queue.FairModel.Item;
+import io.millrace.redis.Reply;
+import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -43,6 +46,11 @@ class FairModelIT {
     private Random random;
     private List<FairModel> models;
     private final Map<Item, Delivery> held = new HashMap<>();
+    private final List<Batch> batches = new ArrayList<>();
+    private int delays;
+    private int dues;
+
+    private record Batch(FairModel model, List<Item> items, DeliveryBatch lease) {}
 
     @ParameterizedTest(name = "seed {0}, {1} partitions")
     @MethodSource("io.millrace.queue.ModelRun#runs")
@@ -77,15 +85,23 @@ class FairModelIT {
             return deliver();
         } else if (dice < 43) {
             return pull(1 + random.nextInt(4));
-        } else if (dice < 60) {
+        } else if (dice < 57) {
             return lease(1 + random.nextInt(6));
-        } else if (dice < 80) {
+        } else if (dice < 60) {
+            return leaseBatch(1 + random.nextInt(6));
+        } else if (dice < 61) {
+            return expire(1 + random.nextInt(4));
+        } else if (dice < 77) {
             return endOne();
-        } else if (dice < 85) {
+        } else if (dice < 80) {
+            return endBatch();
+        } else if (dice < 84) {
             return delay();
-        } else if (dice < 88) {
+        } else if (dice < 86) {
+            return due();
+        } else if (dice < 89) {
             return deadLetter();
-        } else if (dice < 90) {
+        } else if (dice < 91) {
             return limit();
         }
         return policy();
@@ -96,23 +112,20 @@ class FairModelIT {
         String id = "m" + random.nextInt(800);
         Delivered delivered = rig.mill.deliver(QueueRig.event(facet, id)).block(SOON);
         String expected = model(facet).deliver(id, facet);
-        String got = !delivered.duplicateIn().isEmpty()
-                ? "duplicate"
-                : !delivered.refusedBy().isEmpty()
-                        ? "refused"
-                        : delivered.displaced().isEmpty()
-                                ? "queued"
-                                : delivered.displaced().get(0);
-        assertThat(got).isEqualTo(expected);
+        assertThat(outcome(delivered)).isEqualTo(expected);
         return "deliver " + id + " to " + facet + ": " + expected;
     }
 
     private String pull(int n) {
         Partition from = any();
+        List<String> peeked = from.insight().peek(n).block(SOON).messages().stream()
+                .map(message -> message.id() + "#" + message.attempt())
+                .toList();
         List<String> got = from.pulls().take(n).block(SOON).items().stream()
                 .map(message -> message.id() + "#" + message.attempt())
                 .toList();
         assertThat(got).isEqualTo(shown(models.get(from.index()).take(n, false)));
+        assertThat(peeked).isEqualTo(got);
         return "pull " + n + ": " + got;
     }
 
@@ -133,15 +146,17 @@ class FairModelIT {
     }
 
     private String endOne() {
-        List<Item> leased =
-                models.stream().flatMap(each -> each.leased.stream()).toList();
+        List<Item> leased = models.stream()
+                .flatMap(each -> each.leased.stream())
+                .filter(held::containsKey)
+                .toList();
         if (leased.isEmpty()) {
             return "nothing to end";
         }
         Item item = leased.get(random.nextInt(leased.size()));
         FairModel model = model(item.facet);
         Delivery one = held.get(item);
-        int how = random.nextInt(8);
+        int how = random.nextInt(9);
         if (how == 7) {
             assertThat(one.extend().block(SOON)).isTrue();
             return "extend " + item.id;
@@ -160,12 +175,100 @@ class FairModelIT {
                 model.giveBack(item, false);
                 assertThat(one.release().block(SOON)).isTrue();
             }
-            default -> {
+            case 6 -> {
                 model.bury(item);
                 assertThat(one.bury("bad").block(SOON)).isTrue();
             }
+            default -> {
+                model.giveBackLater(item);
+                assertThat(one.nack(Duration.ofHours(1).plusSeconds(10L * delays++))
+                                .block(SOON))
+                        .isTrue();
+            }
         }
-        return List.of("ack", "ack", "ack", "nack", "nack", "release", "bury").get(how) + " " + item.id;
+        return List.of("ack", "ack", "ack", "nack", "nack", "release", "bury", "", "nack later")
+                        .get(how) + " " + item.id;
+    }
+
+    private String leaseBatch(int n) {
+        Partition from = any();
+        FairModel model = models.get(from.index());
+        List<DeliveryBatch> got = from.pulls()
+                .batch(n, LONG.mutate().batchSize(n).build(), List.of(), false)
+                .block(SOON)
+                .items();
+        List<Item> expected = model.take(n, true);
+        model.counted(expected);
+        assertThat(got.stream()
+                        .flatMap(batch -> batch.messages().stream())
+                        .map(message -> message.id() + "#" + message.attempt())
+                        .toList())
+                .isEqualTo(shown(expected));
+        got.forEach(batch -> batches.add(new Batch(model, expected, batch)));
+        return "batch " + n + ": " + shown(expected);
+    }
+
+    private String endBatch() {
+        if (batches.isEmpty()) {
+            return "no batch to end";
+        }
+        Batch batch = batches.remove(random.nextInt(batches.size()));
+        List<Integer> places = IntStream.range(0, batch.items().size())
+                .filter(i -> random.nextBoolean())
+                .boxed()
+                .toList();
+        List<Item> again = places.stream().map(batch.items()::get).toList();
+        batch.model().endBatch(batch.items(), again);
+        assertThat((places.isEmpty() ? batch.lease().ack() : batch.lease().nack(places, Duration.ZERO)).block(SOON))
+                .isTrue();
+        return "batch " + shown(batch.items()) + ", again " + shown(again);
+    }
+
+    /** Leases that nobody ends: one step, for real time passes. */
+    private String expire(int n) {
+        Partition from = any();
+        FairModel model = models.get(from.index());
+        LeaseOptions brief = LONG.mutate().lease(Duration.ofMillis(100)).build();
+        int got = from.pulls().lease(n, brief).block(SOON).items().size();
+        List<Item> expected = model.take(n, true);
+        model.counted(expected);
+        assertThat(got).isEqualTo(expected.size());
+        Eventually.await("the leases to end", SOON, () -> {
+            ModelRun.maintain(rig, LONG);
+            return rig.number("XLEN", rig.key(from.index(), "l:" + brief.profile())) == 0;
+        });
+        model.expire(expected);
+        return "expire " + shown(expected);
+    }
+
+    /** What was held back comes: messages that stepped aside, and facets in strict order. */
+    private String due() {
+        List<Item> later = models.stream().flatMap(each -> each.later.stream()).toList();
+        if (!later.isEmpty()) {
+            Item item = later.get(random.nextInt(later.size()));
+            String key = rig.key(rig.of(item.facet), "later");
+            Reply members = rig.raw("ZRANGE", key, 0, -1);
+            byte[] member = IntStream.range(0, members.size())
+                    .mapToObj(members::bytes)
+                    .filter(bytes -> new String(bytes, StandardCharsets.UTF_8).contains("\"id\":\"" + item.id + "\""))
+                    .findFirst()
+                    .orElseThrow();
+            rig.raw("ZADD", key, 1, member);
+            ModelRun.maintain(rig, LONG);
+            model(item.facet).dueAgain(item);
+            return "due again " + item.id;
+        }
+        List<String> facets =
+                models.stream().flatMap(each -> each.heldFacets().stream()).toList();
+        if (facets.isEmpty()) {
+            return "nothing is held back";
+        }
+        String facet = facets.get(random.nextInt(facets.size()));
+        dues++;
+        rig.raw("ZADD", rig.key(rig.of(facet), "hold"), dues, facet);
+        rig.raw("ZADD", rig.key(rig.of(facet), "throttled"), "XX", dues, facet);
+        model(facet).dueFacet(facet);
+        return "due facet " + facet;
     }
 
     private String delay() {
@@ -191,14 +294,28 @@ class FairModelIT {
                 .queues()
                 .deliverAfter(QueueRig.event(facet, id), Duration.ofHours(1))
                 .block(SOON);
-        assertThat(delivered.duplicateIn().isEmpty()).isEqualTo(model(facet).delay(id, facet));
-        return "delay " + id + " to " + facet;
+        String expected = model(facet).delay(id, facet);
+        assertThat(outcome(delivered)).isEqualTo(expected);
+        return "delay " + id + " to " + facet + ": " + expected;
+    }
+
+    private static String outcome(Delivered delivered) {
+        return !delivered.duplicateIn().isEmpty()
+                ? "duplicate"
+                : !delivered.refusedBy().isEmpty()
+                        ? "refused"
+                        : delivered.displaced().isEmpty()
+                                ? "queued"
+                                : delivered.displaced().get(0);
     }
 
     private String deadLetter() {
         List<DeadLetter> letters = rig.deadLetters();
         if (letters.isEmpty()) {
             return "nothing is dead";
+        }
+        if (random.nextInt(4) == 0) {
+            return allDeadLetters(letters.size());
         }
         DeadLetter letter = letters.get(random.nextInt(letters.size()));
         String entry = letter.entry();
@@ -217,7 +334,29 @@ class FairModelIT {
         return "drop " + item.id;
     }
 
+    private String allDeadLetters(int count) {
+        if (random.nextInt(3) > 0) {
+            assertThat(rig.queue.redriveAll().block(SOON)).isEqualTo(count);
+            models.forEach(model -> List.copyOf(model.dead).forEach(model::redrive));
+            return "redrive all";
+        }
+        String facet = anyFacet();
+        List<Item> dead = model(facet).dead.stream()
+                .filter(item -> item.facet.equals(facet))
+                .toList();
+        assertThat(rig.queue.dropAllDeadLetters(facet).block(SOON)).isEqualTo(dead.size());
+        model(facet).dead.removeAll(dead);
+        return "drop all of " + facet;
+    }
+
     private String limit() {
+        if (random.nextBoolean()) {
+            String facet = anyFacet();
+            int own = random.nextInt(6) - 1;
+            policies.limitWaiting(facet, own).block(SOON);
+            model(facet).ownLimit(facet, own);
+            return "limit of " + facet + " " + own;
+        }
         int limit = random.nextInt(3) == 0 ? 0 : 3 + random.nextInt(5);
         boolean dropOldest = random.nextBoolean();
         models.forEach(model -> {
@@ -232,7 +371,7 @@ class FairModelIT {
 
     private String policy() {
         String facet = anyFacet();
-        switch (random.nextInt(7)) {
+        switch (random.nextInt(8)) {
             case 0, 1 -> {
                 double weight = WEIGHTS[random.nextInt(WEIGHTS.length)];
                 policies.weight(facet, weight).block(SOON);
@@ -267,6 +406,15 @@ class FairModelIT {
                     models.get(i).tracked |= cap > 0;
                 }
                 return "cap " + cap;
+            }
+            case 6 -> {
+                boolean strict = random.nextBoolean();
+                policies.order(strict ? Order.STRICT : Order.FREE).block(SOON);
+                models.forEach(model -> {
+                    model.tracked |= strict;
+                    model.order(strict);
+                });
+                return "strict " + strict;
             }
             default -> {
                 int cap = random.nextInt(3);
@@ -307,15 +455,21 @@ class FairModelIT {
         policies.resume()
                 .then(policies.cap(Cap.NONE))
                 .then(policies.capEach(Cap.NONE))
+                .then(policies.order(Order.FREE))
                 .block(SOON);
         for (String facet : FACETS) {
             policies.weight(facet, 1)
                     .then(policies.resume(facet))
                     .then(policies.cap(facet, Cap.NONE))
+                    .then(policies.limitWaiting(facet, -1))
                     .block(SOON);
         }
         List.copyOf(held.values())
                 .forEach(one -> assertThat(one.ack().block(SOON)).isTrue());
+        batches.forEach(batch -> assertThat(batch.lease().ack().block(SOON)).isTrue());
+        while (models.stream().anyMatch(model -> !model.later.isEmpty())) {
+            due();
+        }
         models.stream()
                 .flatMap(model -> model.delayed.keySet().stream())
                 .distinct()

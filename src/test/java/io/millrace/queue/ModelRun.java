@@ -77,6 +77,7 @@ final class ModelRun {
                 || key.endsWith(":leases")
                 || key.contains(":l:")
                 || key.endsWith(":fence")
-                || key.endsWith(":dwell");
+                || key.endsWith(":dwell")
+                || key.contains(":answer:");
     }
 }

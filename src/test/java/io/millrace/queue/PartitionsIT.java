@@ -103,7 +103,7 @@ class PartitionsIT {
         rig.deliver(facetIn(3), "1", "2");
         rig.raw("DEL", rig.key(3, "ring"));
         assertThat(rig.doctor().findings())
-                .containsExactly(new DoctorReport.Finding(DoctorReport.Kind.MISSING, facetIn(3)));
+                .containsExactly(new DoctorReport.Finding(DoctorReport.Kind.MISSING, facetIn(3), 1));
         assertThat(rig.pullIds(9)).containsExactly("1", "2");
     }
 
@@ -277,7 +277,7 @@ class PartitionsIT {
             queue.lease(1, LONG).blockFirst(SOON).bury("bad").block(SOON);
             Disposable consumer = queue.consume(message -> Mono.never()).subscribe();
             Eventually.await("shares", SOON, () -> rig.keys().stream().anyMatch(key -> key.endsWith(":owner")));
-            assertThat(queue.destroy().block(SOON)).isEqualTo(12);
+            assertThat(queue.destroy().block(SOON)).isEqualTo(13);
             consumer.dispose();
             Eventually.await(
                     "no key",
@@ -386,6 +386,23 @@ class PartitionsIT {
             assertThat(rig.queue.cancel("late" + i).block(SOON)).isFalse();
         }
         reader.dispose();
+    }
+
+    @Test
+    @DisplayName("an elastic cap holds while others of its own partition wait, whoever waits in another one")
+    void elasticCap() {
+        List<String> here = rig.facetsIn(0, 2);
+        String elsewhere = rig.facetsIn(1, 1).get(0);
+        rig.fill(here.get(0), 9);
+        rig.fill(elsewhere, 9);
+        rig.queue.policies().cap(here.get(0), Cap.of(2).whileOthersWait()).block(SOON);
+        Partition own = rig.queue.layout().now().block(SOON).all().get(0);
+
+        assertThat(own.pulls().lease(4, LONG).block(SOON).items()).hasSize(4);
+        rig.fill(here.get(1), 9);
+        assertThat(own.pulls().lease(4, LONG).block(SOON).items())
+                .extracting(one -> one.message().facet())
+                .containsOnly(here.get(1));
     }
 
     @Test

@@ -24,14 +24,38 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
-/** What broke in other queues: P1 to P4, P8, P11 to P13. Caps and rates (P9, P10) are not there yet. */
+/** What broke in other queues: P1 to P4, P8, P11 to P13. Caps (P9) are in CapsIT, rates (P10) in PoliciesIT and IdleReadersIT. */
 class PeerFaultsIT {
 
     private OwnRedis redis;
     private QueueRig rig;
+
+    /** What makes a queue count what is in flight, and how many messages a facet has then. */
+    enum Counted {
+        NOT(400),
+        FOR_CAPS(200),
+        FOR_STRICT_ORDER(25);
+
+        private final int each;
+
+        Counted(int each) {
+            this.each = each;
+        }
+
+        private Mono<Void> set(Policies policies) {
+            return switch (this) {
+                case NOT -> Mono.empty();
+                case FOR_CAPS -> policies.capEach(Cap.of(16));
+                case FOR_STRICT_ORDER -> policies.order(Order.STRICT);
+            };
+        }
+    }
 
     @BeforeEach
     void start() {
@@ -45,11 +69,15 @@ class PeerFaultsIT {
         redis.close();
     }
 
-    @Test
+    @ParameterizedTest(name = "with caps and strict order: {0}")
+    @ValueSource(booleans = {false, true})
     @Tag("P1")
     @DisplayName(
             "P1 whoever vanishes between two scripts leaves nothing stuck: every facet drains, the doctor repairs nothing")
-    void vanishedConsumers() {
+    void vanishedConsumers(boolean policies) {
+        if (policies) {
+            rig.queue.policies().capEach(Cap.of(4)).block(SOON);
+        }
         Checker checker = new Checker();
         for (int i = 0; i < 60; i++) {
             checker.attempted(event("f" + i % 6, "m" + i));
@@ -75,6 +103,13 @@ class PeerFaultsIT {
             checker.explain(one.message().id(), Checker.Cause.FAILED);
         }
         rig.queue.receiveBatches(SHORT.mutate().batchSize(7).build()).take(2).blockLast(SOON);
+        if (policies) {
+            rig.queue.policies().order(Order.STRICT).block(SOON);
+            rig.lease(12, SHORT).forEach(one -> {
+                checker.handedOut(one.message(), one.receipt());
+                checker.explain(one.message().id(), Checker.Cause.FAILED);
+            });
+        }
         Flux<Delivery> rest = rig.queue.receive(LONG).doOnNext(one -> checker.handedOut(one.message(), one.receipt()));
         Set<String> acked = ConcurrentHashMap.newKeySet();
         rest.flatMap(one -> one.ack().doOnNext(accepted -> {
@@ -84,17 +119,24 @@ class PeerFaultsIT {
                 .takeUntil(accepted -> acked.size() == 60)
                 .blockLast(SOON);
         checker.unordered().check();
-        assertThat(rig.doctor().findings()).isEmpty();
-        assertThat(rig.facets()).isEmpty();
+        nothingStuck();
     }
 
-    @Test
+    private void nothingStuck() {
+        assertThat(rig.doctor().findings()).isEmpty();
+        assertThat(rig.facets()).isEmpty();
+        assertThat(rig.number("EXISTS", rig.key("busy"), rig.key("parked"))).isZero();
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @EnumSource
     @Tag("P2")
     @DisplayName(
             "P2 races of acknowledging, giving back, extending and expiring: what is counted in flight is what is in flight")
-    void noCounterDrifts() {
-        rig.fill("a", 400);
-        rig.fill("b", 400);
+    void noCounterDrifts(Counted counted) {
+        counted.set(rig.queue.policies()).block(SOON);
+        rig.fill("a", counted.each);
+        rig.fill("b", counted.each);
         Set<String> done = ConcurrentHashMap.newKeySet();
         AtomicInteger accepted = new AtomicInteger();
         rig.queue
@@ -111,13 +153,14 @@ class PeerFaultsIT {
                                             .isFalse();
                                 }),
                         64)
-                .takeUntil(tick -> done.size() == 800)
+                .takeUntil(tick -> done.size() == 2 * counted.each)
                 .blockLast(Duration.ofSeconds(30));
         Eventually.await(
                 "nothing in flight",
                 SOON,
                 () -> rig.lease(1, SHORT).isEmpty() && rig.facets().isEmpty());
-        assertThat(accepted).hasValue(800);
+        assertThat(accepted).hasValue(2 * counted.each);
+        nothingStuck();
         assertThat(rig.doctor()).satisfies(report -> {
             assertThat(report.findings()).isEmpty();
             assertThat(report.inFlight() + report.waiting() + report.later()).isZero();
@@ -141,6 +184,35 @@ class PeerFaultsIT {
 
     @Test
     @Tag("P4")
+    @DisplayName(
+            "P4 20,000 leases end while their queue is paused: each script does a bounded part of the work, none is lost")
+    void boundedWhilePaused() {
+        for (int facet = 0; facet < 10; facet++) {
+            rig.fill("f" + facet, 2_000);
+        }
+        rig.queue
+                .policies()
+                .capEach(Cap.of(3_000))
+                .then(rig.queue.policies().pause("f0"))
+                .block(SOON);
+        LeaseOptions lease = SHORT.mutate().batchSize(256).build();
+        rig.queue.receive(lease).take(18_000).blockLast(Duration.ofSeconds(60));
+        rig.queue.policies().pause().block(SOON);
+        watchScripts();
+        Eventually.await("all to come back", Duration.ofSeconds(30), () -> {
+            assertThat(rig.lease(1, LONG)).isEmpty();
+            return rig.number("XLEN", rig.key("l:" + SHORT.profile())) == 0;
+        });
+        rig.queue.policies().resume().block(SOON);
+        assertThat(rig.queue.pull(18_000).count().block(Duration.ofSeconds(30))).isEqualTo(18_000);
+        fewSlowScripts();
+        rig.queue.policies().resume("f0").block(SOON);
+        assertThat(rig.queue.pull(3_000).count().block(Duration.ofSeconds(30))).isEqualTo(2_000);
+        nothingStuck();
+    }
+
+    @Test
+    @Tag("P4")
     @DisplayName("P4 100,000 leases end at once: each script does a bounded part of the work")
     void boundedWork() {
         for (int facet = 0; facet < 10; facet++) {
@@ -148,12 +220,20 @@ class PeerFaultsIT {
         }
         LeaseOptions lease = SHORT.mutate().batchSize(256).build();
         rig.queue.receive(lease).take(100_000).blockLast(Duration.ofSeconds(60));
+        watchScripts();
+        rig.queue.receive(LONG).take(20_000).blockLast(Duration.ofSeconds(30));
+        rig.queue.facets().blockLast(SOON);
+        fewSlowScripts();
+    }
+
+    private void watchScripts() {
         rig.raw("CONFIG", "SET", "slowlog-log-slower-than", 5_000);
         rig.raw("CONFIG", "SET", "slowlog-max-len", 10_000);
         rig.raw("SLOWLOG", "RESET");
         rig.raw("CONFIG", "RESETSTAT");
-        rig.queue.receive(LONG).take(20_000).blockLast(Duration.ofSeconds(30));
-        rig.queue.facets().blockLast(SOON);
+    }
+
+    private void fewSlowScripts() {
         long calls = Long.parseLong(
                 rig.raw("INFO", "commandstats").text(0).replaceAll("(?s).*cmdstat_evalsha:calls=(\\d+).*", "$1"));
         List<Long> slow = new ArrayList<>();
@@ -167,6 +247,55 @@ class PeerFaultsIT {
         assertThat((double) slow.size() / calls)
                 .as("µs of slow ones of %s scripts: %s", calls, slow)
                 .isLessThan(0.02);
+    }
+
+    @Test
+    @Tag("P13")
+    @Tag("P4")
+    @DisplayName(
+            "P13 5,000 facets with every policy come and go: drained and free of policies, all is as it was before")
+    void nothingIsLeftOfPolicies() {
+        Set<String> before = Set.copyOf(rig.keys());
+        Policies policies = rig.queue.policies();
+        policies.capEach(Cap.of(2))
+                .then(policies.rateEach(new Rate(1000, Duration.ofSeconds(1), 1000)))
+                .then(policies.cost(Cost.BYTES))
+                .then(policies.weight("f7", 3))
+                .then(policies.rate("f8", Rate.perSecond(500)))
+                .then(policies.pause("f9"))
+                .block(SOON);
+        rig.mill
+                .queues()
+                .deliverAll(Flux.range(0, 10_000)
+                        .map(i -> event("f" + i % 5_000, "m" + i))
+                        .collectList()
+                        .block(SOON))
+                .block(Duration.ofSeconds(30));
+        watchScripts();
+        assertThat(rig.queue
+                        .receive(LONG)
+                        .take(9_998)
+                        .flatMap(Delivery::ack, 200)
+                        .filter(done -> done)
+                        .count()
+                        .block(Duration.ofSeconds(60)))
+                .isEqualTo(9_998);
+        fewSlowScripts();
+        policies.capEach(Cap.NONE)
+                .then(policies.rateEach(Rate.UNLIMITED))
+                .then(policies.cost(Cost.MESSAGES))
+                .then(policies.weight("f7", 1))
+                .then(policies.rate("f8", Rate.UNLIMITED))
+                .then(policies.resume("f9"))
+                .block(SOON);
+        assertThat(rig.pullIds(9)).hasSize(2);
+
+        assertThat(rig.keys())
+                .filteredOn(key -> !before.contains(key))
+                .allMatch(key ->
+                        rig.number("PTTL", key) > 0 || key.equals(rig.key("leases")) || key.startsWith(rig.key("l:")));
+        assertThat(rig.number("XLEN", rig.key("l:" + LONG.profile()))).isZero();
+        nothingStuck();
     }
 
     @Test

@@ -146,9 +146,9 @@ final class QueueModel {
         facet(item.facet).back.add(item);
     }
 
-    /** How many messages there were. */
+    /** How many messages there were, dead letters among them. */
     long destroy() {
-        long size = later.size();
+        long size = later.size() + dead.size();
         size += leases.values().stream().mapToInt(List::size).sum();
         size += facets.values().stream().mapToInt(Facet::size).sum();
         ring.clear();

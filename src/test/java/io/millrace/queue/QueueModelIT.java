@@ -306,7 +306,8 @@ class QueueModelIT {
                     () -> rig.keys().stream()
                             .noneMatch(key -> key.endsWith("{registry}:partitions")
                                     || (key.contains(":queue:{q/")
-                                            && !(key.endsWith(":fence") && rig.number("PTTL", key) > 0))));
+                                            && !((key.endsWith(":fence") || key.contains(":answer:"))
+                                                    && rig.number("PTTL", key) > 0))));
             return "destroy";
         }
         if (registered) {

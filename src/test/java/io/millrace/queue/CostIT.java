@@ -1,0 +1,106 @@
+package io.millrace.queue;
+
+import static io.millrace.queue.QueueRig.LONG;
+import static io.millrace.queue.QueueRig.SOON;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.millrace.Event;
+import io.millrace.testing.Namespace;
+import io.millrace.testing.RedisServer;
+import io.millrace.testing.RedisTest;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Mono;
+
+/** What a facet has taken it has paid for, also if it had nothing more for a while. */
+@RedisTest
+class CostIT {
+
+    private QueueRig rig;
+
+    @BeforeEach
+    void open(RedisServer server, @Namespace String namespace) {
+        rig = QueueRig.on(server, namespace);
+    }
+
+    @AfterEach
+    void close() {
+        assertThat(rig.doctor().findings()).isEmpty();
+        rig.close();
+    }
+
+    @Test
+    @DisplayName(
+            "cost in bytes: a facet that took 100 KB at once, drained and came back waits while others get as much")
+    void bytes() {
+        rig.queue.policies().cost(Cost.BYTES).block(SOON);
+        rig.mill.deliver(sized("large", "big", 100_000)).block(SOON);
+        deliverSmall(200);
+
+        assertThat(rig.pullIds(1)).containsExactly("big");
+        assertThat(rig.facets()).extracting(FacetState::facet).containsExactly("small");
+        rig.mill.deliver(sized("large", "again", 900)).block(SOON);
+
+        assertThat(turnOf("again")).isBetween(60, 130);
+    }
+
+    @Test
+    @DisplayName("cost in bytes: the debt is forgotten when the others have had theirs, and not before")
+    void forgotten() {
+        rig.queue.policies().cost(Cost.BYTES).block(SOON);
+        rig.mill.deliver(sized("large", "big", 100_000)).block(SOON);
+        deliverSmall(200);
+        assertThat(rig.pullIds(1)).containsExactly("big");
+        assertThat(rig.pullIds(150)).hasSize(150);
+        rig.mill.deliver(sized("large", "again", 900)).block(SOON);
+
+        assertThat(turnOf("again")).isLessThan(3);
+    }
+
+    @Test
+    @DisplayName("cost in time: a facet that took long, drained and came back waits while others take as long")
+    void time() {
+        rig.queue.policies().cost(Cost.TIME).block(SOON);
+        rig.deliver("slow", "slow-0");
+        rig.fill("quick", 150);
+        Delivery slow = rig.lease(1, LONG).get(0);
+        assertThat(slow.message().id()).isEqualTo("slow-0");
+        Mono.delay(Duration.ofMillis(250)).then(slow.ack()).block(SOON);
+        rig.deliver("slow", "slow-1");
+
+        int before = 0;
+        Delivery next = rig.lease(1, LONG).get(0);
+        while (!next.message().id().equals("slow-1")) {
+            before++;
+            Mono.delay(Duration.ofMillis(5)).then(next.ack()).block(SOON);
+            next = rig.lease(1, LONG).get(0);
+        }
+
+        assertThat(before).as("5 ms each, against 250").isBetween(8, 70);
+    }
+
+    private int turnOf(String id) {
+        for (int turn = 0; turn < 250; turn++) {
+            if (rig.pullIds(1).equals(List.of(id))) {
+                return turn;
+            }
+        }
+        return Integer.MAX_VALUE;
+    }
+
+    private void deliverSmall(int count) {
+        List<Event> events = IntStream.range(0, count)
+                .mapToObj(i -> sized("small", "s" + i, 900))
+                .toList();
+        rig.mill.queues().deliverAll(events).block(SOON);
+    }
+
+    private static Event sized(String facet, String id, int bytes) {
+        return QueueRig.event(facet, id).withData("x".repeat(bytes));
+    }
+}
