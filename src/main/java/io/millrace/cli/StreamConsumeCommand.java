@@ -47,6 +47,7 @@ final class StreamConsumeCommand extends StreamConsumerAction {
         Waiting.forEach(
                 consumer(session)
                         .batchSize(batch)
+                        .until(follow ? stop.asMono() : Mono.firstWithSignal(stop.asMono(), others(session, ends)))
                         .batches()
                         .concatMap(
                                 one -> printed(session, one).then(one.commit()).thenReturn(one), 0)
@@ -55,16 +56,14 @@ final class StreamConsumeCommand extends StreamConsumerAction {
                                     one.batch().shard(),
                                     (shard, end) -> end.isAfter(one.batch().lastId()) ? end : null);
                             return !follow && left.isEmpty();
-                        })
-                        .takeUntilOther(
-                                follow ? stop.asMono() : Mono.firstWithSignal(stop.asMono(), others(session, ends))),
+                        }),
                 one -> {});
         return Main.DONE;
     }
 
     /** The last ids there are, of the shards with entries this consumer has not committed; what is gone it need not read. */
     private Mono<Map<Integer, EntryId>> open(Session session) {
-        return stream(session).state().filter(this::isBehind).collectMap(StreamState::shard, StreamState::last);
+        return stream(session).state(0).filter(this::isBehind).collectMap(StreamState::shard, StreamState::last);
     }
 
     /** Ends when everything is committed, by other members of the consumer too: shards that are theirs are not seen here. */
@@ -77,8 +76,9 @@ final class StreamConsumeCommand extends StreamConsumerAction {
                 .then();
     }
 
+    /** Nothing was counted: that there is more than nothing is enough. */
     private boolean isBehind(StreamState state) {
-        return state.consumers().stream().anyMatch(one -> one.name().equals(consumer) && one.lag() > 0);
+        return state.consumers().stream().anyMatch(one -> one.name().equals(consumer) && one.lagIsLeast());
     }
 
     private Mono<Void> printed(Session session, StreamDelivery one) {

@@ -4,6 +4,9 @@ import static io.millrace.stream.StreamRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import io.millrace.redis.RedisSettings;
 import io.millrace.stream.StreamRig.Seen;
 import io.millrace.testing.Eventually;
@@ -30,6 +33,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.slf4j.LoggerFactory;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -89,13 +93,19 @@ class StreamContractIT {
         rig.queue(50);
         AtomicInteger running = new AtomicInteger();
         AtomicInteger most = new AtomicInteger();
+        Sinks.Empty<Void> goOn = Sinks.empty();
         Seen seen = new Seen();
         rig.run(rig.consumer("c")
                 .batchSize(10)
-                .consume(batch -> Mono.delay(Duration.ofMillis(50))
+                .consume(batch -> goOn.asMono()
+                        .then(Mono.delay(Duration.ofMillis(50)))
                         .doOnSubscribe(begun -> most.accumulateAndGet(running.incrementAndGet(), Math::max))
                         .doFinally(end -> running.decrementAndGet())
                         .then(seen.add(batch))));
+        Eventually.await("a handler that hangs", SOON, () -> running.get() == 1);
+        Mono.delay(Duration.ofMillis(300)).block();
+        assertThat(rig.calls("xread")).as("one batch; one read may have met a signal").isBetween(1L, 2L);
+        goOn.tryEmitEmpty();
         Eventually.await("all", SOON, () -> rig.state("c").lag() == 0);
         assertThat(most).hasValue(1);
         assertThat(seen.batches).hasSize(5);
@@ -291,6 +301,93 @@ class StreamContractIT {
     }
 
     @Test
+    @DisplayName(
+            "stopping batches(): nothing more is read, what was handed out may be committed until the deadline, then it ends")
+    void stoppingBatches() {
+        List<EntryId> ids = rig.queue(100);
+        Sinks.Empty<Void> stop = Sinks.empty();
+        List<StreamDelivery> got = rig.consumer("c")
+                .batchSize(10)
+                .until(stop.asMono())
+                .batches()
+                .concatMap(
+                        one -> Mono.fromRunnable(stop::tryEmitEmpty)
+                                .then(Mono.delay(Duration.ofMillis(200)))
+                                .then(Mono.defer(one::commit))
+                                .thenReturn(one),
+                        1)
+                .collectList()
+                .block(SOON);
+        assertThat(got.size())
+                .as("the first, and one that was read before it was handed out")
+                .isBetween(1, 2);
+        assertThat(rig.offset("c")).isEqualTo(ids.get(10 * got.size() - 1));
+        assertThat(rig.number("EXISTS", rig.key("lock:c"))).isZero();
+        long begin = System.nanoTime();
+        StreamConsumer careless = rig.consumer(
+                "c",
+                ConsumerOptions.builder()
+                        .batchSize(10)
+                        .until(Mono.delay(Duration.ofMillis(200)))
+                        .drain(Duration.ofMillis(300)));
+        assertThat(careless.batches().count().block(SOON)).isPositive();
+        assertThat(Duration.ofNanos(System.nanoTime() - begin))
+                .isBetween(Duration.ofMillis(490), Duration.ofSeconds(3));
+        assertThat(rig.offset("c")).isEqualTo(ids.get(10 * got.size() - 1));
+    }
+
+    @Test
+    @DisplayName(
+            "a consumer that is unregistered while it runs ends with an error, active or standing by, and is not there again")
+    void unregistered() {
+        rig.queue(10);
+        Sinks.Empty<Void> goOn = Sinks.empty();
+        Sinks.One<Throwable> active = Sinks.one();
+        Sinks.One<Throwable> standby = Sinks.one();
+        AtomicInteger handled = new AtomicInteger();
+        rig.run(rig.consumer("c")
+                .consume(batch -> Mono.fromRunnable(handled::incrementAndGet).then(goOn.asMono()))
+                .doOnError(active::tryEmitValue)
+                .onErrorComplete());
+        Eventually.await("a batch", SOON, () -> handled.get() == 1);
+        rig.run(rig.consumer("c")
+                .batches()
+                .then()
+                .doOnError(standby::tryEmitValue)
+                .onErrorComplete());
+        Eventually.await(
+                "who stands by",
+                SOON,
+                () -> rig.raw("PUBSUB", "NUMSUB", rig.key("lock:c")).number(1) >= 1);
+        assertThat(rig.stream.unregister("c").block(SOON)).isTrue();
+        goOn.tryEmitEmpty(); // what is handled at that time is not committed
+        for (Sinks.One<Throwable> end : List.of(active, standby)) {
+            assertThat(end.asMono().block(SOON))
+                    .isInstanceOf(UnregisteredConsumerException.class)
+                    .hasMessageContaining("\"c\"")
+                    .hasMessageContaining("unregistered");
+        }
+        assertThat(rig.state().consumers()).isEmpty();
+        assertThat(rig.number("EXISTS", rig.key("offset:c"), rig.key("lock:c"))).isZero();
+        Seen anew = rig.collect(rig.consumer("c"));
+        Eventually.await("begun anew", SOON, () -> anew.records().size() == 10);
+        assertThat(rig.state().consumers()).hasSize(1);
+    }
+
+    @Test
+    @DisplayName("who is not registered cannot be moved: a name that is mistyped holds nothing back")
+    void seekOfNobody() {
+        rig.queue(3);
+        assertThatThrownBy(() -> rig.consumer("typo").seekToEnd().block(SOON))
+                .isInstanceOf(UnregisteredConsumerException.class)
+                .hasMessageContaining("\"typo\"")
+                .hasMessageContaining("registered first");
+        assertThat(rig.state().consumers()).isEmpty();
+        assertThat(rig.number("EXISTS", rig.key("offset:typo"), rig.key("fence:typo")))
+                .isZero();
+    }
+
+    @Test
     @DisplayName("stopping while standing by ends at once")
     void stoppingWhileWaiting() {
         rig.collect(rig.consumer("c"));
@@ -374,8 +471,12 @@ class StreamContractIT {
 
     @Test
     @Tag("L2")
-    @DisplayName("L2 commands may take 1 s, reads block for 2 s: what comes late in the block is read")
+    @DisplayName("L2 commands may take 1 s, reads block for 2 s: none is given up meanwhile, what comes late in the block is read")
     void blockLongerThanTheTimeout() {
+        Logger logger = (Logger) LoggerFactory.getLogger(Session.class);
+        ListAppender<ILoggingEvent> log = new ListAppender<>();
+        log.start();
+        logger.addAppender(log);
         try (StreamRig hasty = StreamRig.on(RedisSettings.builder(redis.uri())
                 .namespace("c")
                 .commandTimeout(Duration.ofSeconds(1))
@@ -388,6 +489,12 @@ class StreamContractIT {
             Mono.delay(Duration.ofMillis(1_500)).block();
             rig.queue("late");
             Eventually.await("it", SOON, () -> seen.records().equals(List.of("late")));
+            assertThat(log.list)
+                    .extracting(ILoggingEvent::getFormattedMessage)
+                    .as("no read was given up")
+                    .isEmpty();
+        } finally {
+            logger.detachAppender(log);
         }
     }
 
