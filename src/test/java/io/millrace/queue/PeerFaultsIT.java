@@ -384,10 +384,13 @@ class PeerFaultsIT {
                         "p:{registry}:version",
                         rig.key("ids"),
                         rig.key("ids.old"),
-                        rig.key("ids.since"))
+                        rig.key("ids.since"),
+                        rig.key("dwell")) // figures, kept for a week
                 .contains(rig.key("ids"));
         ttl.forEach((key, ms) -> {
-            if (!key.contains("registry")) {
+            if (key.equals(rig.key("dwell"))) {
+                assertThat(ms).as(key).isBetween(1L, Duration.ofDays(7).toMillis());
+            } else if (!key.contains("registry")) {
                 assertThat(ms).as(key).isBetween(1L, 40_000L);
             }
         });
