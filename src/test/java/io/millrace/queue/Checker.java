@@ -73,6 +73,7 @@ final class Checker {
     private final Set<String> finished =
             new HashSet<>(); // handled to their ends, whatever became of the acknowledgement
     private final Set<String> unseen = new HashSet<>(); // with handlers, which see no lease
+    private final Set<String> killed = new HashSet<>(); // id and attempt
     private final Set<Receipt> unknown = new HashSet<>(); // acknowledged perhaps
     private final Map<String, Long> confirmedAt = new HashMap<>(); // nanos
     private final Map<Receipt, Long> settledAt = new HashMap<>();
@@ -221,6 +222,11 @@ final class Checker {
         unknown.add(receipt);
     }
 
+    /** The handler that had it at this attempt was killed, or may not have got its acknowledgement away. */
+    synchronized void killed(String id, int attempt) {
+        killed.add(id + ' ' + attempt);
+    }
+
     /** A reason for which this message may come once more. */
     synchronized void explain(String id, Cause cause) {
         ended.computeIfAbsent(id, key -> new ArrayList<>()).add(new Ended(clock++, cause));
@@ -358,7 +364,9 @@ final class Checker {
             Handed again = sorted.get(i);
             Cause reason = reasons.isEmpty() ? null : reasons.remove(0).cause();
             boolean leases = before.receipt() != null && again.receipt() != null;
-            boolean explained = leases ? endsLease(reason) : reason != null;
+            boolean explained = leases
+                    ? endsLease(reason)
+                    : reason != null || killed.contains(before.id() + ' ' + before.attempt());
             boolean expired = before.begin() > 0 && before.end() <= again.begin();
             if (acks.stream()
                     .anyMatch(ack -> ack.accepted()

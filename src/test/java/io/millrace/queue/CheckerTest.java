@@ -94,11 +94,24 @@ class CheckerTest {
         checker.check();
         checker.begun("a", "A", 5, 1399, 100);
         fails("UNEXPLAINED duplicate a");
-        checker.explain("a", Cause.CRASH);
-        checker.explain("a", Cause.CRASH);
-        checker.explain("a", Cause.CRASH);
-        checker.explain("a", Cause.CRASH);
+        checker.begun("a", "A", 6, 1450, 100);
+        checker.killed("a", 5);
+        fails("UNEXPLAINED duplicate a (attempt 5");
+    }
+
+    @Test
+    void aKilledHandlerExplainsTheNextAttemptAndNoOther() {
+        stored("a", "A");
+        got("a", 1, "1000-0");
+        got("a", 2, "1100-0");
+        checker.begun("a", "A", 3, 1200, 100);
+        checker.killed("a", 3);
+        got("a", 4, "1290-0"); // what its handler got it at is later than its lease began
+        checker.finished("a");
         checker.check();
+        checker.begun("a", "A", 5, 1390, 100);
+        got("a", 6, "1480-0");
+        fails("UNEXPLAINED duplicate a (attempt 6");
     }
 
     @Test

@@ -13,9 +13,9 @@ import io.millrace.testing.RedisTest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
@@ -157,21 +157,22 @@ class KillNineIT {
     /** What a dead one said it did. */
     private void hear(JvmChild child) {
         assertThat(child.exitCode(SOON)).as("%s", child.lines()).isEqualTo(128 + 9);
-        Set<String> unseen =
-                new LinkedHashSet<>(); // with handlers, which do not see what becomes of the acknowledgement
-        List<String> done = new ArrayList<>();
+        // With handlers, which do not see what becomes of the acknowledgement.
+        Map<String, Integer> unseen = new LinkedHashMap<>();
+        List<Map.Entry<String, Integer>> done = new ArrayList<>();
         for (String line : child.lines()) {
             said.add(line);
             String[] words = line.split(" ");
             if (words.length == 6 && words[5].equals("-")) {
-                unseen.add(words[2]);
-            } else if (words.length == 3 && words[1].equals("done") && unseen.remove(words[2])) {
-                done.add(words[2]);
+                unseen.put(words[2], Integer.parseInt(words[4]));
+            } else if (words.length == 3 && words[1].equals("done") && unseen.containsKey(words[2])) {
+                done.add(Map.entry(words[2], unseen.remove(words[2])));
             }
         }
         // What was being handled, and what was done and may not have been acknowledged yet.
-        unseen.addAll(done.subList(Math.max(0, done.size() - 2 * AT_ONCE), done.size()));
-        unseen.forEach(id -> checker.explain(id, Checker.Cause.CRASH));
+        done.subList(Math.max(0, done.size() - 2 * AT_ONCE), done.size())
+                .forEach(one -> unseen.putIfAbsent(one.getKey(), one.getValue()));
+        unseen.forEach(checker::killed);
     }
 
     /** In the order of time. A crash is no reason for two leases at once, the checker sees to that. */
