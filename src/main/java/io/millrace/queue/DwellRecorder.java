@@ -5,6 +5,7 @@ import io.millrace.redis.Redis;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import org.slf4j.Logger;
@@ -13,7 +14,7 @@ import reactor.core.publisher.Mono;
 
 /**
  * Counts how long the messages of one partition waited, in powers of two of milliseconds, and adds what was counted to the figures of
- * all processes: at once, then once a second at most while messages are handed out, and when Millrace is shut down. A process that is killed takes its last second along.
+ * all processes: at once, then within a second, and when Millrace is shut down. A process that is killed takes its last second along.
  */
 final class DwellRecorder {
 
@@ -27,14 +28,15 @@ final class DwellRecorder {
     private final Unit unit;
     private final AtomicLongArray counts = new AtomicLongArray(DwellTimes.BUCKETS);
     private final AtomicLong sum = new AtomicLong();
-    private final AtomicLong added = new AtomicLong(System.nanoTime() - PERIOD_NANOS);
+    private final AtomicBoolean toCome = new AtomicBoolean(); // an addition
+    private volatile long added = System.nanoTime() - PERIOD_NANOS;
 
     private final GroupCommit<Boolean, Boolean> additions;
 
     DwellRecorder(Redis redis, Unit unit) {
         this.redis = redis;
         this.unit = unit;
-        this.additions = new GroupCommit<>(MANY, 1, MANY, this::addition);
+        this.additions = new GroupCommit<>(MANY, 1, MANY, this::additionInTime);
     }
 
     /** Counts messages that were handed out, and has that added to the figures of all if it is due; nobody waits for it. */
@@ -50,20 +52,30 @@ final class DwellRecorder {
             all += ms;
         }
         sum.addAndGet(all);
-        long nanos = System.nanoTime();
-        long last = added.get();
-        if (nanos - last >= PERIOD_NANOS && added.compareAndSet(last, nanos)) {
+        if (toCome.compareAndSet(false, true)) {
             additions.post(
                     true, error -> log.debug("how long messages waited was not counted: {}", error.getMessage()));
         }
     }
 
-    /** Adds what was counted since; figures are not worth a failure. */
+    /** Adds what was counted since, at once; figures are not worth a failure. */
     Mono<Void> add() {
-        return additions.submit(true).onErrorComplete().then();
+        return Mono.defer(this::addition).onErrorComplete();
     }
 
-    private Mono<List<GroupCommit.Outcome<Boolean>>> addition(List<Boolean> asked) {
+    /** When a second has passed since the last one. */
+    private Mono<List<GroupCommit.Outcome<Boolean>>> additionInTime(List<Boolean> asked) {
+        long rest = PERIOD_NANOS - (System.nanoTime() - added);
+        Mono<Void> now = Mono.defer(this::addition);
+        return (rest <= 0
+                        ? now
+                        : Mono.delay(Duration.ofNanos(rest), redis.worker()).then(now))
+                .then(Mono.just(Collections.nCopies(asked.size(), new GroupCommit.Outcome.Done<>(true))));
+    }
+
+    private Mono<Void> addition() {
+        added = System.nanoTime();
+        toCome.set(false); // what is counted from here on may come too late for this one
         List<byte[]> args = Insight.args(sum.getAndSet(0), KEPT_MS);
         for (int i = 0; i < DwellTimes.BUCKETS; i++) {
             long count = counts.getAndSet(i, 0);
@@ -71,11 +83,9 @@ final class DwellRecorder {
                 args.addAll(Insight.args(i, count));
             }
         }
-        List<GroupCommit.Outcome<Boolean>> done =
-                Collections.nCopies(asked.size(), new GroupCommit.Outcome.Done<>(true));
         return args.size() == 2
-                ? Mono.just(done)
-                : redis.run(QueueScripts.DWELL, List.of(unit.prefix()), args).thenReturn(done);
+                ? Mono.empty()
+                : redis.run(QueueScripts.DWELL, List.of(unit.prefix()), args).then();
     }
 
     /** What all processes have counted. */

@@ -6,12 +6,14 @@ import io.lettuce.core.TimeoutOptions;
 import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
 import io.lettuce.core.protocol.CommandHandler;
+import io.lettuce.core.protocol.RedisCommand;
 import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
 import io.lettuce.core.resource.NettyCustomizer;
 import io.netty.channel.Channel;
 import io.netty.channel.group.ChannelGroup;
 import java.time.Duration;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -53,7 +55,11 @@ final class ClientProfile {
     static ClusterClientOptions clusterOptions(RedisSettings settings) {
         ClusterClientOptions.Builder builder = ClusterClientOptions.builder();
         fill(builder, settings);
-        return builder.topologyRefreshOptions(ClusterTopologyRefreshOptions.builder()
+        return builder.timeoutOptions(TimeoutOptions.builder()
+                        .timeoutCommands()
+                        .timeoutSource(new NodeTimeout(settings.commandTimeout()))
+                        .build())
+                .topologyRefreshOptions(ClusterTopologyRefreshOptions.builder()
                         .adaptiveRefreshTriggersTimeout(Duration.ofMillis(500))
                         .enablePeriodicRefresh(TOPOLOGY_REFRESH)
                         .build())
@@ -78,5 +84,27 @@ final class ClientProfile {
                         .keepAlive(true)
                         .tcpNoDelay(true)
                         .build());
+    }
+
+    /**
+     * In a cluster the connection to each node keeps the time, and knows nothing of what the connection as a whole was allowed: commands
+     * that block are known by their names.
+     */
+    private static final class NodeTimeout extends TimeoutOptions.TimeoutSource {
+
+        private static final Set<String> BLOCKING = Set.of("XREAD", "WAIT");
+        private static final long LONGEST_MS =
+                DeadConnectionGuard.LONGEST_BLOCK.plusSeconds(2).toMillis();
+
+        private final long otherwiseMs;
+
+        NodeTimeout(Duration otherwise) {
+            this.otherwiseMs = otherwise.toMillis();
+        }
+
+        @Override
+        public long getTimeout(RedisCommand<?, ?, ?> command) {
+            return BLOCKING.contains(command.getType().toString()) ? Math.max(otherwiseMs, LONGEST_MS) : otherwiseMs;
+        }
     }
 }

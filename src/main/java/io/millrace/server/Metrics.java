@@ -182,7 +182,8 @@ final class Metrics {
                         .doOnNext(states -> {
                             leftOut.set((int) (registered - states.size()));
                             keep(states);
-                        }));
+                        })
+                        .delayUntil(states -> dwell.look(mill, states)));
     }
 
     /** What fails or is late keeps its figures from before. */
