@@ -3,6 +3,7 @@
   KEYS[2]  lock, whose channel the active instance listens to
   ARGV[1]  consumer      ARGV[2]  "1" to pause, "0" to go on
   Returns  {"OK", 1 when this changed something}.
+  Flags    allow-oom
   Twice    a repeated call changes nothing. Cost 2 calls. ]]
 local call, key = redis.call, KEYS[1] .. 'paused:' .. ARGV[1]
 local changed = 0

@@ -16,7 +16,10 @@ local mine = unit .. 'call:' .. ARGV[1]
 local before = call('GET', mine)
 local calls = before and cmsgpack.unpack(before) or {}
 for i = 1, #calls, 2 do
-  if calls[i] == ARGV[2] then return calls[i + 1] end
+  if calls[i] == ARGV[2] then
+    call('PEXPIRE', mine, 120000) -- a write, for who waits for replicas: WAIT is about what its connection has written
+    return calls[i + 1]
+  end
 end
 if ARGV[3] ~= '0' and calls[1] ~= ARGV[3] then return {'EARLY'} end
 local window = tonumber(ARGV[4])

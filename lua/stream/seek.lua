@@ -5,13 +5,14 @@
   KEYS[4]  lock    STRING  also the channel of the active instance      KEYS[5]  fence  STRING  the last number given
   ARGV[1]  consumer      ARGV[2]  the id before the next entry, or "$" for the end; beyond the end is the end, or ids would have to be
            moved there, and all later ones bear that time for ever
-  Returns  {"OK", the offset from before or "", the offset now}.
+  Returns  {"OK", the offset from before, the offset now}; {"UNKNOWN"}: it is not registered, nothing was changed.
   Flags    allow-oom
   Twice    a repeated call does it once more. What the active instance holds is refused when it commits; it goes on from here.
   Clock    TIME. Cost: 9 calls. ]]
 -- @include stream/ids.lua
 local call = redis.call
-local before = call('GET', KEYS[3]) or ''
+local before = call('GET', KEYS[3])
+if not before then return {'UNKNOWN'} end
 local id, last = ARGV[2], look_at(KEYS[1])
 if id == '$' or less(last, id) then id = last end
 call('SADD', KEYS[2] .. 'consumers', ARGV[1])

@@ -20,8 +20,10 @@ local names = call('SMEMBERS', unit .. 'consumers')
 table.sort(names)
 local reply, least, lane_least = {'OK', 0, '', 0}, nil, nil
 local lane = call('EXISTS', unit .. 'lane') == 1
+local last = look_at(log)
 for i = 1, #names do
   local offset = call('GET', KEYS[3] .. names[i]) or '0-0'
+  if less(last, offset) then offset = '0-0' end -- of another log; its consumer begins this one anew
   if not least or less(offset, least) then least = offset end
   if lane then
     local handled = lane_offset(unit, names[i])

@@ -20,6 +20,8 @@ import picocli.CommandLine.Spec;
             StreamConsumerCommands.Register.class,
             StreamConsumerCommands.Members.class,
             StreamConsumerCommands.Seek.class,
+            StreamConsumerCommands.Pause.class,
+            StreamConsumerCommands.Resume.class,
             StreamConsumerCommands.DeadLetters.class,
             StreamCareCommands.Trim.class
         },

@@ -64,7 +64,7 @@ final class StreamConsumeCommand extends StreamConsumerAction {
 
     /** The last ids there are, of the shards with entries this consumer has not committed; what is gone it need not read. */
     private Mono<Map<Integer, EntryId>> open(Session session) {
-        return stream(session).state().filter(this::isBehind).collectMap(StreamState::shard, StreamState::last);
+        return stream(session).state(0).filter(this::isBehind).collectMap(StreamState::shard, StreamState::last);
     }
 
     /** Ends when everything is committed, by other members of the consumer too: shards that are theirs are not seen here. */
@@ -77,8 +77,9 @@ final class StreamConsumeCommand extends StreamConsumerAction {
                 .then();
     }
 
+    /** Nothing was counted: that there is more than nothing is enough. */
     private boolean isBehind(StreamState state) {
-        return state.consumers().stream().anyMatch(one -> one.name().equals(consumer) && one.lag() > 0);
+        return state.consumers().stream().anyMatch(one -> one.name().equals(consumer) && one.lagIsLeast());
     }
 
     private Mono<Void> printed(Session session, StreamDelivery one) {

@@ -96,6 +96,33 @@ final class StreamConsumerCommands {
     }
 
     @Command(
+            name = "pause",
+            description =
+                    "Stop all instances of a consumer from reading on; what runs is finished: {stream, consumer, paused,"
+                            + " changed}. Exit code 1 if it was paused already.",
+            footer = "%nExample: millrace stream pause products indexer")
+    static final class Pause extends StreamConsumerAction {
+
+        @Override
+        int run(Session session) {
+            return showPaused(session, true, consumer(session).pause());
+        }
+    }
+
+    @Command(
+            name = "resume",
+            description = "Let a consumer read on that was paused: {stream, consumer, paused, changed}."
+                    + " Exit code 1 if it was not paused.",
+            footer = "%nExample: millrace stream resume products indexer")
+    static final class Resume extends StreamConsumerAction {
+
+        @Override
+        int run(Session session) {
+            return showPaused(session, false, consumer(session).resume());
+        }
+    }
+
+    @Command(
             name = "dead-letters",
             description =
                     "Show what a consumer could not handle: {stream, consumer, letter, shard, id, attempts, cause,"

@@ -2,7 +2,7 @@ package io.millrace.cli;
 
 import io.millrace.server.StreamShapes;
 import io.millrace.stream.EntryId;
-import java.util.Map;
+import io.millrace.stream.StreamEntry;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -47,20 +47,33 @@ final class StreamViewCommands {
     @Command(
             name = "tail",
             description = "Show the entries there are, without a consumer: {stream, id, payload} each.",
-            footer = "%nExample: millrace stream tail products --after 1790000000000-0 -n 20")
+            footer = {
+                "%nExamples:",
+                "  millrace stream tail products -n 20                              # the last 20",
+                "  millrace stream tail products --after 1790000000000-0 -n 20      # the first 20 behind it"
+            })
     static final class Tail extends StreamAction {
 
-        @Option(names = "--after", paramLabel = "ID", defaultValue = "0-0", description = "Begin behind this entry.")
-        private String after;
+        @Option(
+                names = "--after",
+                paramLabel = "ID",
+                description = "Begin behind this entry, instead of counting from the end.")
+        private @Nullable String after;
 
-        @Option(names = "-n", paramLabel = "N", description = "How many at most. Default: all.")
-        private @Nullable Long count;
+        @Option(
+                names = "-n",
+                paramLabel = "N",
+                description = "How many at most, the last ones there are; without --after up to 10,000. Default: all.")
+        private @Nullable Integer count;
 
         @Override
         int run(Session session) {
-            Flux<Map<String, @Nullable Object>> entries =
-                    stream(session).entries(EntryId.parse(after)).map(entry -> StreamShapes.entry(name, entry));
-            Waiting.forEach(count == null ? entries : entries.take(count), session.console()::data);
+            Flux<StreamEntry> entries = after == null && count != null
+                    ? stream(session).newest(count)
+                    : stream(session).entries(after == null ? EntryId.ZERO : EntryId.parse(after));
+            Waiting.forEach(
+                    (count == null ? entries : entries.take(count)).map(entry -> StreamShapes.entry(name, entry)),
+                    session.console()::data);
             return Main.DONE;
         }
     }

@@ -1,8 +1,12 @@
 package io.millrace.redis;
 
+import io.lettuce.core.RedisChannelHandler;
+import io.lettuce.core.RedisConnectionStateListener;
 import io.lettuce.core.protocol.CommandType;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
@@ -17,10 +21,28 @@ public final class BlockingReader {
 
     private final Driver.Connection connection;
     private final Scheduler worker;
+    private final Consumer<Throwable> trouble;
+    private final AtomicLong line = new AtomicLong();
 
-    BlockingReader(Driver.Connection connection, Scheduler worker) {
+    /** @param trouble is told why a script failed, and does what helps it to pass */
+    BlockingReader(Driver.Connection connection, Scheduler worker, Consumer<Throwable> trouble) {
         this.connection = connection;
         this.worker = worker;
+        this.trouble = trouble;
+        connection.control().addListener(new RedisConnectionStateListener() {
+            @Override
+            public void onRedisDisconnected(RedisChannelHandler<?, ?> lost) {
+                line.incrementAndGet();
+            }
+        });
+    }
+
+    /**
+     * The number of the line to the server, another one once it was lost: what was sent after one look and answered before the next
+     * one, of the same number, ran on one line and in its order.
+     */
+    public long line() {
+        return line.get();
     }
 
     /** Runs one command; empty when it answers null, as a block that timed out does. A cancel does not free the connection. */
@@ -61,6 +83,7 @@ public final class BlockingReader {
     /** Runs a script on this very connection, once: for those who {@code WAIT} for what it wrote. */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
         return Redis.eval(connection.commands(), script, keys, args)
+                .doOnError(trouble)
                 .map(answer -> script.decode(Reply.of(answer), false))
                 .onErrorMap(RedisErrors::translate)
                 .publishOn(worker);

@@ -170,6 +170,12 @@ public final class Redis {
 
     /** Whether an error passes when the same is tried again; does what helps it to. */
     private boolean passes(Throwable error) {
+        heal(error);
+        // A cluster's node that is still being connected to refuses; a single server that does so is away.
+        return RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL || (cluster && RedisErrors.isRejected(error));
+    }
+
+    private void heal(Throwable error) {
         Driver open = opened;
         if (open != null && RedisErrors.code(error).equals("READONLY")) {
             open.reconnect(); // to a master that became a replica
@@ -177,8 +183,6 @@ public final class Redis {
         if (open != null && error instanceof RedisCommandTimeoutException) {
             open.lookAgain(); // another one may be master by now, which nobody tells who waits for the old one
         }
-        // A cluster's node that is still being connected to refuses; a single server that does so is away.
-        return RedisErrors.recovery(error) != RedisErrors.Recovery.FAIL || (cluster && RedisErrors.isRejected(error));
     }
 
     /** Doubled each time, half of it random. */
@@ -219,7 +223,7 @@ public final class Redis {
                     + " s at the most, was " + longestBlock);
         }
         Mono<BlockingReader> connecting = driver.flatMap(open -> open.connect(longestBlock.plusSeconds(2)))
-                .<BlockingReader>map(open -> new BlockingReader(open, worker))
+                .<BlockingReader>map(open -> new BlockingReader(open, worker, this::heal))
                 .onErrorMap(RedisErrors::translate);
         return Detached.run(connecting, BlockingReader::abandon);
     }

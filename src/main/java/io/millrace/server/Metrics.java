@@ -61,6 +61,7 @@ final class Metrics {
     private final StreamMetrics streams = new StreamMetrics(registry);
     private final AtomicBoolean looking = new AtomicBoolean();
     private final AtomicInteger up = new AtomicInteger();
+    private final AtomicInteger leftOut = new AtomicInteger();
     private volatile long looked = System.nanoTime() - MAX_AGE_NANOS;
 
     Metrics(Millrace mill, @Nullable Drain drain, AtomicInteger requests, AtomicInteger listeners) {
@@ -98,11 +99,13 @@ final class Metrics {
                 .description("Live listeners")
                 .register(registry);
         Gauge.builder("millrace.redis.up", up, AtomicInteger::get)
-                .description("1 if Redis answered when queues were last looked at")
+                .description("1 if Redis answered when it was last asked")
+                .register(registry);
+        Gauge.builder("millrace.queues.left.out", leftOut, AtomicInteger::get)
+                .description("Registered queues beyond the first " + MAX_QUEUES + ", whose figures are missing here")
                 .register(registry);
         // Now, on the caller's thread: what the first scrape loads and initialises reads files.
         keep(List.of());
-        up.set(0);
         registry.scrape();
     }
 
@@ -152,28 +155,45 @@ final class Metrics {
             if (System.nanoTime() - looked < MAX_AGE_NANOS || !looking.compareAndSet(false, true)) {
                 return Mono.empty();
             }
-            return QueueState.all(mill)
-                    .take(MAX_QUEUES)
-                    .collectList()
-                    .delayUntil(states -> dwell.look(mill, states))
-                    .delayUntil(states -> streams.look(mill, MAX_QUEUES))
-                    .delayUntil(states ->
-                            drain == null ? Mono.empty() : drain.state().doOnNext(drained::set))
-                    .timeout(LOOK_BUDGET)
-                    .doOnNext(this::keep)
-                    .doOnError(away -> up.set(0))
-                    .onErrorResume(
-                            e -> e instanceof MillraceException || e instanceof TimeoutException, away -> Mono.empty())
+            // Each has a budget of its own: what takes too long keeps nothing else from being shown.
+            return Mono.when(
+                            inTime(mill.redis()
+                                    .call("PING")
+                                    .timeout(LOOK_BUDGET)
+                                    .doOnSuccess(pong -> up.set(1))
+                                    .doOnError(away -> up.set(0))),
+                            inTime(queues()),
+                            inTime(streams.look(mill, MAX_QUEUES, LOOK_BUDGET.minusMillis(500))),
+                            inTime(drain == null ? Mono.empty() : drain.state().doOnNext(drained::set)))
                     .doFinally(end -> {
                         looked = System.nanoTime();
                         looking.set(false);
-                    })
-                    .then();
+                    });
         });
     }
 
+    private Mono<?> queues() {
+        return mill.queues()
+                .registrations()
+                .count()
+                .flatMap(registered -> QueueState.all(mill)
+                        .take(MAX_QUEUES)
+                        .collectList()
+                        .doOnNext(states -> {
+                            leftOut.set((int) (registered - states.size()));
+                            keep(states);
+                        }));
+    }
+
+    /** What fails or is late keeps its figures from before. */
+    private static Mono<Void> inTime(Mono<?> look) {
+        return look.timeout(LOOK_BUDGET)
+                .then()
+                .onErrorResume(
+                        e -> e instanceof MillraceException || e instanceof TimeoutException, away -> Mono.empty());
+    }
+
     private void keep(List<QueueState> states) {
-        up.set(1);
         rows(waiting, states, QueueState::waiting);
         rows(facets, states, state -> state.facets().size());
         rows(inFlight, states, QueueState::inFlight);

@@ -3,9 +3,13 @@ package io.millrace.server;
 import io.millrace.Millrace;
 import io.millrace.MillraceException;
 import io.millrace.stream.ChangeStream;
+import io.millrace.stream.DeadLetter;
 import io.millrace.stream.EntryId;
 import io.millrace.stream.StreamConsumer;
 import io.millrace.stream.Streams;
+import io.millrace.stream.Trimmer;
+import io.millrace.stream.UnregisteredConsumerException;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -123,10 +127,13 @@ final class StreamsApi {
     }
 
     private Mono<Void> trim(Exchange exchange) {
-        return mill.streams()
-                .trimmer(exchange.path("name"))
-                .runOnce()
-                .flatMap(report -> exchange.answer(200, StreamShapes.trimmed(report)));
+        return exchange.object("before").flatMap(body -> {
+            String before = Exchange.text(body, "before");
+            Trimmer trimmer = mill.streams().trimmer(exchange.path("name"));
+            return before == null
+                    ? trimmer.runOnce().flatMap(report -> exchange.answer(200, StreamShapes.trimmed(report)))
+                    : trimmer.before(id(before)).flatMap(removed -> exchange.answer(200, Map.of("removed", removed)));
+        });
     }
 
     private Mono<Void> backfills(Exchange exchange) {
@@ -174,7 +181,10 @@ final class StreamsApi {
                 case "end" -> consumer.seekToEnd();
                 default -> consumer.seek(id(to));
             };
-            return moved.then(answerOffset(exchange));
+            return moved.onErrorMap(
+                            UnregisteredConsumerException.class,
+                            unknown -> Problem.of(404, "not_found", String.valueOf(unknown.getMessage())))
+                    .then(answerOffset(exchange));
         });
     }
 
@@ -191,40 +201,104 @@ final class StreamsApi {
 
     private Mono<Void> deadLetters(Exchange exchange) {
         int n = exchange.number("n", 10, 1, MAX_LISTED);
+        String consumer = exchange.path("consumer");
+        Place after = place(Objects.requireNonNullElse(exchange.query("after"), EntryId.ZERO.toString()));
         return stream(exchange)
-                .deadLetters(exchange.path("consumer"))
+                .deadLetters(consumer, Objects.requireNonNullElse(after.shard(), 0), after.id())
                 .take(n)
-                .map(letter -> StreamShapes.deadLetter(exchange.path("name"), exchange.path("consumer"), letter))
                 .collectList()
-                .flatMap(letters -> exchange.answer(200, Map.of("deadLetters", letters)));
+                .flatMap(letters -> {
+                    Map<String, @Nullable Object> answer = new LinkedHashMap<>();
+                    answer.put(
+                            "deadLetters",
+                            letters.stream()
+                                    .map(letter -> StreamShapes.deadLetter(exchange.path("name"), consumer, letter))
+                                    .toList());
+                    DeadLetter last = letters.isEmpty() ? null : letters.get(letters.size() - 1);
+                    answer.put("next", last == null || letters.size() < n ? null : last.shard() + "/" + last.id());
+                    return exchange.answer(200, answer);
+                });
     }
+
+    /**
+     * Where a dead letter stands.
+     *
+     * @param shard {@code null}: the only one where there is such a letter
+     */
+    private record Place(@Nullable Integer shard, EntryId id) {}
 
     private Mono<Void> settle(Exchange exchange, boolean again) {
         ChangeStream stream = stream(exchange);
         String consumer = exchange.path("consumer");
-        return exchange.object("letters").flatMap(body -> {
-            List<String> wanted = letters(body);
-            return stream.deadLetters(consumer)
-                    .filter(letter -> wanted.contains(letter.id().toString()))
-                    .collectList()
-                    .flatMapMany(Flux::fromIterable)
-                    .concatMap(letter -> again ? stream.retry(consumer, letter) : stream.drop(consumer, letter))
-                    .filter(done -> done)
-                    .count()
-                    .flatMap(done -> exchange.answer(200, Map.of(again ? "retried" : "dropped", done)));
+        return exchange.object("letters")
+                .flatMap(body -> Flux.fromIterable(letters(body))
+                        .concatMap(place -> found(stream, consumer, place))
+                        .collectList() // all of them are known before the first is settled
+                        .flatMapMany(Flux::fromIterable)
+                        .concatMap(place -> {
+                            int shard = Objects.requireNonNull(place.shard());
+                            return again
+                                    ? stream.retry(consumer, shard, place.id())
+                                    : stream.drop(consumer, shard, place.id());
+                        })
+                        .filter(done -> done)
+                        .count()
+                        .flatMap(done -> exchange.answer(200, Map.of(again ? "retried" : "dropped", done))));
+    }
+
+    private static Mono<Place> found(ChangeStream stream, String consumer, Place place) {
+        if (place.shard() != null) {
+            return Mono.just(place);
+        }
+        return stream.shardsOfDeadLetter(consumer, place.id()).collectList().mapNotNull(shards -> {
+            if (shards.size() > 1) {
+                throw Problem.of(
+                        400,
+                        "bad_request",
+                        "there is a letter " + place.id() + " in shards " + shards + "; say which, such as \""
+                                + shards.get(0) + "/" + place.id() + "\"");
+            }
+            return shards.isEmpty() ? null : new Place(shards.get(0), place.id());
         });
     }
 
-    private static List<String> letters(Map<String, @Nullable Object> body) {
+    private static List<Place> letters(Map<String, @Nullable Object> body) {
         if (!(body.get("letters") instanceof List<?> letters)
                 || letters.size() > MAX_LISTED
-                || !letters.stream().allMatch(String.class::isInstance)) {
+                || !letters.stream().allMatch(StreamsApi::isLetter)) {
             throw Problem.of(
                     400,
                     "bad_request",
-                    "the body must be {\"letters\": [\"...\"]} with " + MAX_LISTED + " letters at most");
+                    "the body must be {\"letters\": [\"SHARD/LETTER\" or {\"letter\": \"...\", \"shard\": 0}]} with "
+                            + MAX_LISTED + " letters at most");
         }
-        return letters.stream().map(String.class::cast).toList();
+        return letters.stream()
+                .map(letter -> letter instanceof Map<?, ?> shown
+                        ? new Place(
+                                (Integer) shown.get("shard"), id((String) Objects.requireNonNull(shown.get("letter"))))
+                        : place((String) letter))
+                .toList();
+    }
+
+    private static boolean isLetter(@Nullable Object letter) {
+        return letter instanceof String
+                || (letter instanceof Map<?, ?> shown
+                        && shown.get("letter") instanceof String
+                        && shown.get("shard") instanceof Integer);
+    }
+
+    /** Reads {@code SHARD/ID}, or an id alone. */
+    private static Place place(String text) {
+        int slash = text.indexOf('/');
+        try {
+            return new Place(
+                    slash < 0 ? null : Integer.valueOf(text.substring(0, slash)), id(text.substring(slash + 1)));
+        } catch (NumberFormatException e) {
+            throw Problem.of(
+                    400,
+                    "bad_request",
+                    "\"" + text + "\" names no letter; it is SHARD/ID, such as \"0/1790000000000-0\"");
+        }
     }
 
     private ChangeStream stream(Exchange exchange) {

@@ -8,7 +8,9 @@ import io.millrace.stream.StreamState.ConsumerState;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -39,8 +41,14 @@ public final class ChangeStream {
      * itself is wrong once something was removed.
      */
     public Flux<StreamState> state() {
+        return state(COUNTED);
+    }
+
+    /** As {@link #state()}, with lag counted up to so many entries only: 0 to {@link #COUNTED}, rounded up to thousands. Its age is exact. */
+    public Flux<StreamState> state(int counted) {
+        int pages = (Check.between("counted", counted, 0, COUNTED) + PAGE - 1) / PAGE;
         return layout.shards()
-                .flatMapMany(shards -> Flux.fromIterable(shards).concatMap(keys -> state(keys, shards.size())));
+                .flatMapMany(shards -> Flux.fromIterable(shards).concatMap(keys -> state(keys, shards.size(), pages)));
     }
 
     /**
@@ -102,11 +110,17 @@ public final class ChangeStream {
         return register(consumer, "$");
     }
 
-    /** Forgets a consumer: nothing is kept for it any more. False: it was not registered. */
+    /**
+     * Forgets a consumer: nothing is kept for it any more. One that runs commits nothing after this, and fails with {@link
+     * UnregisteredConsumerException}. False: it was not registered.
+     */
     public Mono<Boolean> unregister(String consumer) {
         return shards().concatMap(keys -> redis.run(
                         StreamScripts.UNREGISTER,
-                        List.of(keys.unitKey(), keys.offset(consumer)),
+                        List.of(
+                                keys.unitKey(),
+                                keys.offset(consumer),
+                                keys.lock(consumer).lock()),
                         List.of(StreamKeys.bytes(consumer))))
                 .reduce(false, (known, reply) -> known || reply.number(1) == 1);
     }
@@ -121,40 +135,83 @@ public final class ChangeStream {
                 .concatMapIterable(page -> page, 1);
     }
 
-    /** What a consumer could not handle, oldest first. */
+    /**
+     * The newest entries, oldest of them first; with shards those with the highest ids of all.
+     *
+     * @param n 1 to 10,000; so many of each shard are held in memory
+     */
+    public Flux<StreamEntry> newest(int n) {
+        Check.between("n", n, 1, 10_000);
+        return shards().concatMap(keys -> Calls.call(redis, "XREVRANGE", keys.logKey(), "+", "-", "COUNT", n))
+                .map(page -> Session.entries(Reply.of(page)))
+                .reduce(
+                        List.<StreamEntry>of(),
+                        (some, others) -> Stream.concat(some.stream(), others.stream())
+                                .sorted(Comparator.comparing(StreamEntry::id).reversed())
+                                .limit(n)
+                                .toList())
+                .flatMapIterable(all -> all.stream()
+                        .sorted(Comparator.comparing(StreamEntry::id))
+                        .toList());
+    }
+
+    /** What a consumer could not handle, oldest first. One shard after the other. */
     public Flux<DeadLetter> deadLetters(String consumer) {
-        return shards().concatMap(
-                        keys -> pages(keys.dead(consumer), EntryId.ZERO).map(page -> deadLetters(keys.shard(), page)),
+        return deadLetters(consumer, 0, EntryId.ZERO);
+    }
+
+    /** As {@link #deadLetters(String)}, from behind a letter of a shard on. */
+    public Flux<DeadLetter> deadLetters(String consumer, int shard, EntryId after) {
+        return shards().filter(keys -> keys.shard() >= shard)
+                .concatMap(
+                        keys -> pages(keys.dead(consumer), keys.shard() == shard ? after : EntryId.ZERO)
+                                .map(page -> deadLetters(keys.shard(), page)),
                         1)
                 .concatMapIterable(page -> page, 1);
     }
 
+    /** In which shards a consumer has a dead letter with this id: ids are unique within a shard only. */
+    public Flux<Integer> shardsOfDeadLetter(String consumer, EntryId letter) {
+        return shards().concatMap(
+                        keys -> Calls.call(redis, "XRANGE", keys.dead(consumer), letter.toString(), letter.toString())
+                                .filter(found -> Reply.of(found).size() > 0)
+                                .map(found -> keys.shard()));
+    }
+
     /** Appends a dead letter to the stream again, where every consumer reads it. False: it is not there any more. */
     public Mono<Boolean> retry(String consumer, DeadLetter letter) {
-        return settle("retry", consumer, letter);
+        return retry(consumer, letter.shard(), letter.id());
+    }
+
+    /** As {@link #retry(String, DeadLetter)}, by where it stands. */
+    public Mono<Boolean> retry(String consumer, int shard, EntryId letter) {
+        return settle("retry", consumer, shard, letter);
     }
 
     /** Forgets a dead letter. False: it is not there any more. */
     public Mono<Boolean> drop(String consumer, DeadLetter letter) {
-        return settle("drop", consumer, letter);
+        return drop(consumer, letter.shard(), letter.id());
     }
 
-    private Mono<Boolean> settle(String mode, String consumer, DeadLetter letter) {
-        return shards().elementAt(letter.shard())
-                .flatMap(keys -> redis.run(
+    /** As {@link #drop(String, DeadLetter)}, by where it stands. */
+    public Mono<Boolean> drop(String consumer, int shard, EntryId letter) {
+        return settle("drop", consumer, shard, letter);
+    }
+
+    private Mono<Boolean> settle(String mode, String consumer, int shard, EntryId letter) {
+        return shards().filter(keys -> keys.shard() == shard)
+                .concatMap(keys -> redis.run(
                         StreamScripts.RETRY,
                         List.of(keys.logKey(), keys.dead(consumer)),
-                        List.of(
-                                StreamKeys.bytes(mode),
-                                StreamKeys.bytes(letter.id().toString()))))
-                .map(reply -> reply.number(1) == 1);
+                        List.of(StreamKeys.bytes(mode), StreamKeys.bytes(letter.toString()))))
+                .any(reply -> reply.number(1) == 1);
     }
 
     private Mono<Void> register(String consumer, String after) {
         StreamKeys.named("consumer", consumer);
         return layout.created()
                 .flatMapIterable(shards -> shards)
-                .concatMap(keys -> StreamScripts.open(redis, keys, consumer, after))
+                .concatMap(keys -> StreamScripts.open(redis, keys, consumer, after, true))
                 .then();
     }
 
@@ -194,7 +251,7 @@ public final class ChangeStream {
         return layout.shards().flatMapIterable(shards -> shards);
     }
 
-    private Mono<StreamState> state(StreamKeys keys, int shards) {
+    private Mono<StreamState> state(StreamKeys keys, int shards, int pages) {
         return redis.run(
                         StreamScripts.SHOW,
                         List.of(
@@ -204,7 +261,7 @@ public final class ChangeStream {
                                 StreamKeys.bytes(keys.locks())),
                         List.of())
                 .flatMap(reply -> Flux.range(8, reply.size() - 8)
-                        .concatMap(i -> consumer(keys, reply.number(1), reply.list(i)))
+                        .concatMap(i -> consumer(keys, reply.number(1), reply.list(i), pages))
                         .collectList()
                         .map(consumers -> new StreamState(
                                 name(),
@@ -221,20 +278,20 @@ public final class ChangeStream {
                                 consumers)));
     }
 
-    private Mono<ConsumerState> consumer(StreamKeys keys, long now, Reply reply) {
+    private Mono<ConsumerState> consumer(StreamKeys keys, long now, Reply reply, int pages) {
         EntryId offset = EntryId.parse(reply.text(1));
         EntryId unread = idOrNull(reply.text(2));
-        Mono<Long> lag = unread == null ? Mono.just(0L) : count(keys.logKey(), offset);
+        Mono<Long> lag = unread == null ? Mono.just(0L) : count(keys.logKey(), offset, pages);
         Mono<Long> backfill = reply.number(7) == 0
                 ? Mono.just(0L)
-                : count(StreamKeys.bytes(keys.unit() + "lane"), EntryId.parse(reply.text(6)));
+                : count(StreamKeys.bytes(keys.unit() + "lane"), EntryId.parse(reply.text(6)), pages);
         return lag.zipWith(
                 backfill,
                 (count, waiting) -> new ConsumerState(
                         reply.text(0),
                         offset,
                         count,
-                        count >= COUNTED,
+                        unread != null && count >= (long) pages * PAGE,
                         unread == null ? Duration.ZERO : Duration.ofMillis(Math.max(0, now - unread.ms())),
                         waiting,
                         reply.number(3),
@@ -242,17 +299,19 @@ public final class ChangeStream {
                         reply.number(5) == 1));
     }
 
-    private Mono<Long> count(byte[] log, EntryId after) {
+    private Mono<Long> count(byte[] log, EntryId after, int pages) {
         EntryId[] from = {after};
-        return Mono.defer(() -> redis.run(
-                        StreamScripts.COUNT,
-                        List.of(log),
-                        List.of(StreamKeys.bytes(from[0].toString()), StreamKeys.bytes(PAGE))))
-                .doOnNext(page -> from[0] = EntryId.parse(page.text(2)))
-                .repeat(COUNTED / PAGE - 1)
-                .map(page -> page.number(1))
-                .takeUntil(counted -> counted < PAGE)
-                .reduce(0L, Long::sum);
+        return pages == 0
+                ? Mono.just(0L)
+                : Mono.defer(() -> redis.run(
+                                StreamScripts.COUNT,
+                                List.of(log),
+                                List.of(StreamKeys.bytes(from[0].toString()), StreamKeys.bytes(PAGE))))
+                        .doOnNext(page -> from[0] = EntryId.parse(page.text(2)))
+                        .repeat(pages - 1L)
+                        .map(page -> page.number(1))
+                        .takeUntil(counted -> counted < PAGE)
+                        .reduce(0L, Long::sum);
     }
 
     private static @Nullable EntryId idOrNull(String text) {

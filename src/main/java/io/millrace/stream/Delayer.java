@@ -1,7 +1,9 @@
 package io.millrace.stream;
 
 import io.millrace.MillraceException;
+import io.millrace.redis.LuaScript;
 import io.millrace.redis.Redis;
+import io.millrace.redis.Reply;
 import java.time.Duration;
 import java.util.List;
 import org.slf4j.Logger;
@@ -11,7 +13,8 @@ import reactor.core.publisher.Mono;
 
 /**
  * Moves repair notes to their stream when they are due. Run one or several: a note is moved once, whole or not at all. A record that
- * is noted again and again is moved once a delay, counted from its first note; after its last note it is moved once more.
+ * is noted again and again is moved once a delay, counted from its first note; after its last note it is moved once more. With {@link
+ * Streams#rubyKeys keys of the Ruby library} it moves what that has delayed as well.
  */
 public final class Delayer {
 
@@ -69,10 +72,14 @@ public final class Delayer {
     }
 
     private Mono<Moved> pass(StreamKeys keys) {
-        return redis.run(
-                        StreamScripts.DUE,
-                        List.of(keys.logKey(), keys.unitKey()),
-                        List.of(StreamKeys.bytes(delay.toMillis()), StreamKeys.bytes(AT_ONCE)))
+        Mono<Moved> own = moved(StreamScripts.DUE, List.of(keys.logKey(), keys.unitKey()));
+        return keys.ruby()
+                ? own.zipWith(moved(StreamScripts.RUBY_DUE, List.of(keys.logKey(), keys.delayed())), Moved::plus)
+                : own;
+    }
+
+    private Mono<Moved> moved(LuaScript<Reply> script, List<byte[]> keys) {
+        return redis.run(script, keys, List.of(StreamKeys.bytes(delay.toMillis()), StreamKeys.bytes(AT_ONCE)))
                 .map(reply -> new Moved(reply.number(1), reply.number(2)));
     }
 

@@ -26,6 +26,11 @@ final class Demand {
         readers.forEach(WakeUp::call);
     }
 
+    /** Whether several readers take from it. */
+    boolean isShared() {
+        return readers.size() > 1;
+    }
+
     boolean isOpen() {
         return open.get() > 0;
     }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -44,7 +45,13 @@ final class Outlet {
 
     /** How scripts that write are run: as usual, or waiting for replicas. */
     interface Runner {
-        <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args);
+
+        /**
+         * Runs it.
+         *
+         * @param wrote whether what the script answered says that it has written something, now or before
+         */
+        Mono<Reply> run(LuaScript<Reply> script, List<byte[]> keys, List<byte[]> args, Predicate<Reply> wrote);
     }
 
     private final StreamKeys keys;
@@ -179,14 +186,15 @@ final class Outlet {
     private Mono<Reply> send(Call call, Call before, List<byte[]> args) {
         return Mono.defer(() -> {
                     args.set(BEFORE, StreamKeys.bytes(before.ended ? 0 : before.number));
-                    Mono<Reply> sent = run(StreamScripts.PRODUCE, List.of(keys.logKey(), keys.unitKey()), args);
+                    Mono<Reply> sent = run(
+                            StreamScripts.PRODUCE, List.of(keys.logKey(), keys.unitKey()), args, Outlet::isProduced);
                     return call.held == null
                             ? sent
                             : Flux.merge(sent, Mono.<Reply>fromRunnable(call::goesOut)) // when it is written
                                     .single();
                 })
                 .flatMap(reply -> {
-                    if (reply.status(Produced.class) == Produced.OK) {
+                    if (isProduced(reply)) {
                         return Mono.just(reply);
                     }
                     call.hold();
@@ -194,8 +202,13 @@ final class Outlet {
                 });
     }
 
-    private Mono<Reply> run(LuaScript<Reply> script, List<byte[]> scriptKeys, List<byte[]> args) {
-        Mono<Reply> call = runner.run(script, scriptKeys, args);
+    private static boolean isProduced(Reply reply) {
+        return reply.status(Produced.class) == Produced.OK;
+    }
+
+    private Mono<Reply> run(
+            LuaScript<Reply> script, List<byte[]> scriptKeys, List<byte[]> args, Predicate<Reply> wrote) {
+        Mono<Reply> call = runner.run(script, scriptKeys, args, wrote);
         long now = System.nanoTime();
         return now - confirmed < CONFIRM_NANOS
                 ? call
@@ -237,7 +250,7 @@ final class Outlet {
                 args.add(change.bytes());
             }
         }
-        return run(StreamScripts.NOTE, List.of(keys.unitKey()), args)
+        return run(StreamScripts.NOTE, List.of(keys.unitKey()), args, noted -> true)
                 .map(reply -> pieces.stream()
                         .<GroupCommit.Outcome<Boolean>>map(piece -> new GroupCommit.Outcome.Done<>(true))
                         .toList());

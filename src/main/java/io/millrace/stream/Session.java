@@ -42,6 +42,9 @@ final class Session {
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
     private static final Duration PAUSE = Duration.ofMillis(100);
 
+    /** One of what was asked for is to be read here. */
+    private static final Object CLAIM = new Object();
+
     /** What is put aside with a commit. */
     record Parked(StreamEntry entry, int attempts, String cause) {
 
@@ -63,16 +66,15 @@ final class Session {
     private final WakeUp wake;
     private final Lane lane;
     private final Demand demand;
-    private final AtomicReference<@Nullable StreamBatch> claimed = new AtomicReference<>();
+    private final AtomicReference<@Nullable Object> claim = new AtomicReference<>(); // CLAIM, then the batch
+    private final Tail tail;
 
     // Touched by the loop only, one round after another.
     private EntryId position = EntryId.ZERO;
     private boolean paused;
     private boolean trouble;
     private boolean looked; // once at least
-    private @Nullable StreamBatch ahead; // was read, but another shard's was handed out for what was asked
 
-    private final Tail tail = new Tail();
     private final Passed passed = new Passed();
     private volatile boolean look = true;
     private volatile EntryId handedOver = EntryId.ZERO;
@@ -80,6 +82,7 @@ final class Session {
     private volatile EntryId handedOverInLane = EntryId.ZERO;
     private volatile EntryId committedInLane = EntryId.ZERO;
 
+    /** @param tail what earlier holdings of this reader know of the log */
     Session(
             Redis redis,
             StreamKeys keys,
@@ -87,8 +90,10 @@ final class Session {
             ConsumerOptions options,
             Lease lease,
             BlockingReader reader,
-            Demand demand) {
+            Demand demand,
+            Tail tail) {
         this.demand = demand;
+        this.tail = tail;
         this.redis = redis;
         this.keys = keys;
         this.consumer = consumer;
@@ -110,9 +115,7 @@ final class Session {
                 attached -> {
                     attached.close();
                     demand.leave(wake);
-                    if (claimed.getAndSet(null) != null) {
-                        demand.add(1); // it was on its way when this ended: nobody gets it
-                    }
+                    giveBack(); // it was on its way when this ended: nobody gets it
                 });
     }
 
@@ -123,7 +126,7 @@ final class Session {
 
     /** False: this ended while the batch was on its way, and its demand was given to others; it is not handed out. */
     boolean handOver(StreamBatch batch) {
-        if (!claimed.compareAndSet(batch, null)) {
+        if (!claim.compareAndSet(batch, null)) {
             return false;
         }
         if (batch.backfill()) {
@@ -232,9 +235,6 @@ final class Session {
             look = true;
             return wake.await(LOOK_AGAIN).then(Mono.empty());
         }
-        if (ahead != null) {
-            return offer(ahead);
-        }
         return read().onErrorResume(Delayer::isPassing, error -> paused(error).then(Mono.empty()));
     }
 
@@ -252,21 +252,61 @@ final class Session {
         return Mono.delay(PAUSE, redis.worker()).then();
     }
 
-    /** Of the log; of the lane of backfills what is its share, and when the log has nothing. */
+    /**
+     * What is there; else waits for something. Where other shards' readers take from the same demand, nothing is read before it is taken:
+     * while this one waits, it is left to them.
+     */
     private Mono<StreamBatch> read() {
+        if (demand.isShared()) {
+            return claimed(Mono.defer(this::next)).switchIfEmpty(Mono.defer(this::untilSomethingComes));
+        }
+        return lane.isOpen()
+                ? claimed(Mono.defer(this::next))
+                : log(options.batchSize(), "BLOCK", BLOCK.toMillis()).flatMap(entries -> {
+                    look |= entries.isEmpty(); // nothing came: is everything still in its place?
+                    return claimed(taken(entries));
+                });
+    }
+
+    /** Of the log; of the lane of backfills what is its share, and when the log has nothing. */
+    private Mono<StreamBatch> next() {
         if (!lane.isOpen()) {
-            return log("BLOCK", BLOCK.toMillis()).flatMap(entries -> {
-                look |= entries.isEmpty(); // nothing came: is everything still in its place?
-                return taken(entries);
-            });
+            return log(options.batchSize()).flatMap(this::taken);
         }
         return lane.goesFirst()
                 ? backfill()
-                : log().flatMap(entries -> entries.isEmpty() ? backfill() : taken(entries));
+                : log(options.batchSize()).flatMap(entries -> entries.isEmpty() ? backfill() : taken(entries));
     }
 
-    private Mono<List<StreamEntry>> log(Object... block) {
-        List<Object> words = new ArrayList<>(List.of("COUNT", options.batchSize()));
+    private Mono<StreamBatch> untilSomethingComes() {
+        return lane.isOpen() || look
+                ? Mono.empty()
+                : log(1, "BLOCK", BLOCK.toMillis())
+                        .doOnNext(entries -> look |= entries.isEmpty())
+                        .then(Mono.empty());
+    }
+
+    /** Takes one of what was asked for, and gives it back if there is no batch for it. */
+    private Mono<StreamBatch> claimed(Mono<StreamBatch> reading) {
+        return Mono.defer(() -> {
+            if (!demand.take()) {
+                return Mono.empty(); // another one was faster; what was read is read again
+            }
+            claim.set(CLAIM);
+            return reading.filter(batch -> claim.compareAndSet(CLAIM, batch))
+                    .switchIfEmpty(Mono.fromRunnable(this::giveBack))
+                    .doOnError(error -> giveBack());
+        });
+    }
+
+    private void giveBack() {
+        if (claim.getAndSet(null) != null) {
+            demand.add(1);
+        }
+    }
+
+    private Mono<List<StreamEntry>> log(int most, Object... block) {
+        List<Object> words = new ArrayList<>(List.of("COUNT", most));
         words.addAll(List.of(block));
         words.addAll(List.of("STREAMS", keys.logKey(), position.toString()));
         return reader.xread(
@@ -275,29 +315,21 @@ final class Session {
     }
 
     private Mono<StreamBatch> taken(List<StreamEntry> entries) {
-        if (entries.isEmpty() || look) { // what was read is read again once we know where we stand
-            return Mono.empty();
-        }
-        StreamBatch batch = new StreamBatch(keys.stream(), keys.shard(), entries, false, lease.fence());
-        passed.read(position, entries);
-        position = batch.lastId();
-        tail.read(entries);
-        lane.overtakenBy(entries);
-        return offer(batch);
+        return entries.isEmpty() || look // what was read is read again once we know where we stand
+                ? Mono.empty()
+                : Mono.fromSupplier(() -> {
+                    StreamBatch batch = new StreamBatch(keys.stream(), keys.shard(), entries, false, lease.fence());
+                    passed.read(position, entries);
+                    position = batch.lastId();
+                    tail.read(entries);
+                    lane.overtakenBy(entries);
+                    return batch;
+                });
     }
 
     private Mono<StreamBatch> backfill() {
         return lane.next(options.batchSize(), position)
-                .flatMap(entries -> offer(new StreamBatch(keys.stream(), keys.shard(), entries, true, lease.fence())));
-    }
-
-    private Mono<StreamBatch> offer(StreamBatch batch) {
-        boolean asked = demand.take();
-        ahead = asked ? null : batch;
-        if (asked) {
-            claimed.set(batch);
-        }
-        return asked ? Mono.just(batch) : Mono.empty();
+                .map(entries -> new StreamBatch(keys.stream(), keys.shard(), entries, true, lease.fence()));
     }
 
     static List<StreamEntry> entries(Reply replies) {
@@ -317,11 +349,11 @@ final class Session {
         return entries;
     }
 
-    /** Registers if need be, and compares where we stand with what is there. */
+    /** Compares where we stand with what is there; puts the consumer on record again if Redis has lost everything. */
     private Mono<Void> lookAround() {
         look = false;
         long seen = tail.seen();
-        return StreamScripts.open(redis, keys, consumer, options.beginAfter().toString())
+        return StreamScripts.open(redis, keys, consumer, options.beginAfter().toString(), false)
                 .flatMap(standing -> {
                     if (!looked) {
                         position = standing.offset();
@@ -343,7 +375,8 @@ final class Session {
 
     private Mono<Void> gap(Standing standing, long seen) {
         boolean reset = standing.last().compareTo(position) < 0
-                || (looked ? Tail.wentBack(standing, seen) : standing.added() < standing.addedBefore());
+                || Tail.wentBack(standing, seen)
+                || (!looked && standing.added() < standing.addedBefore());
         EntryId before = position;
         if (reset) {
             // What is committed counts; ids that were given before go on from there.

@@ -8,6 +8,8 @@ import io.millrace.redis.Redis;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.reactivestreams.Publisher;
@@ -90,8 +92,9 @@ public final class StreamConsumer {
      * handled, so after a crash up to three batches come again, with several handlers up to four.
      *
      * @param handler completes when a batch is handled; called again with the same entries if it fails
-     * @return runs until {@link ConsumerOptions.Builder#until}, a cancel, or the end of this Millrace; fails only when Redis refuses
-     *     what it does for a reason that does not pass, such as missing rights
+     * @return runs until {@link ConsumerOptions.Builder#until}, a cancel, or the end of this Millrace; fails with {@link
+     *     UnregisteredConsumerException} when somebody unregisters it, and when Redis refuses what it does for a reason that does not
+     *     pass, such as missing rights
      */
     public Mono<Void> consume(Function<? super StreamBatch, ? extends Publisher<?>> handler) {
         return this.<Void>shards(options.until(), Demand::new, (session, end) -> {
@@ -103,17 +106,18 @@ public final class StreamConsumer {
     }
 
     /**
-     * Batches to commit oneself, each read only when it is asked for: with {@code request(1)} one at the most is held.
+     * Batches to commit oneself, each read only when it is asked for: with {@code request(1)} one at the most is held, however many
+     * shards are read.
      *
-     * @return never ends by itself; batches of different shards are mixed, and up to one of each shard may be read before it is asked
-     *     for. A shard that goes to another member is kept until what was handed out of it is committed, for {@link
-     *     ConsumerOptions#drain()} at the most
+     * @return batches of different shards are mixed. A shard that goes to another member is kept until what was handed out of it is
+     *     committed, for {@link ConsumerOptions#drain()} at the most; {@link ConsumerOptions.Builder#until} ends all of them like that,
+     *     and then this. Fails as {@link #consume} does
      */
     public Flux<StreamDelivery> batches() {
         return Flux.defer(() -> {
             Demand demand = new Demand();
             return shards(
-                            Mono.never(),
+                            options.until(),
                             () -> demand,
                             (session, end) -> session.batches()
                                     .map(batch -> new StreamDelivery(batch, session))
@@ -134,6 +138,9 @@ public final class StreamConsumer {
     /**
      * Moves the offset: the next entry is the first one after this id, for better or worse; beyond the end is the end. What is being
      * handled is refused its commit.
+     *
+     * @return fails with {@link UnregisteredConsumerException} if there is no such consumer: a name that is mistyped would keep everything
+     *     from being trimmed
      */
     public Mono<Void> seek(EntryId after) {
         return seek(after.toString());
@@ -178,14 +185,17 @@ public final class StreamConsumer {
         return layout.shards()
                 .flatMapIterable(all -> all)
                 .concatMap(keys -> redis.run(
-                        StreamScripts.SEEK,
-                        List.of(
-                                keys.logKey(),
-                                keys.unitKey(),
-                                keys.offset(name),
-                                keys.lock(name).lock(),
-                                keys.lock(name).fence()),
-                        List.of(StreamKeys.bytes(name), StreamKeys.bytes(id))))
+                                StreamScripts.SEEK,
+                                List.of(
+                                        keys.logKey(),
+                                        keys.unitKey(),
+                                        keys.offset(name),
+                                        keys.lock(name).lock(),
+                                        keys.lock(name).fence()),
+                                List.of(StreamKeys.bytes(name), StreamKeys.bytes(id)))
+                        .filter(known -> known)
+                        .switchIfEmpty(Mono.error(() -> new UnregisteredConsumerException(
+                                layout.stream(), name, "its name is mistyped, or it is to be registered first"))))
                 .then();
     }
 
@@ -194,48 +204,50 @@ public final class StreamConsumer {
         Flux<T> of(Session session, Mono<Void> end);
     }
 
+    /** What does it, for whom, and what is known of the log, by shard. */
+    private record Reading<T>(Supplier<Demand> demand, Work<T> work, Map<Integer, Tail> tails) {}
+
     /** The only shard, or those that are this member's among all who read under this name. */
     private <T> Flux<T> shards(Publisher<?> until, Supplier<Demand> demand, Work<T> work) {
         return Flux.defer(() -> {
             Stop stop = new Stop(Mono.when(until));
+            Reading<T> reading = new Reading<>(demand, work, new ConcurrentHashMap<>());
             return layout.created()
                     .delayUntil(this::registered)
                     .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, PAUSE).filter(Delayer::isPassing))
                     .takeUntilOther(Mono.firstWithSignal(redis.closed(), stop.reached()))
-                    .flatMapMany(all ->
-                            all.size() == 1 ? alone(all.get(0), stop, demand, work) : together(all, stop, demand, work))
+                    .flatMapMany(
+                            all -> all.size() == 1 ? alone(all.get(0), stop, reading) : together(all, stop, reading))
                     .takeUntilOther(redis.closed());
         });
     }
 
     /** On every shard before the first is read: nothing is trimmed of those that somebody else, or nobody yet, reads. */
     private Mono<Void> registered(List<StreamKeys> all) {
-        return all.size() == 1
-                ? Mono.empty() // its reader does so
-                : Flux.fromIterable(all)
-                        .flatMap(keys -> StreamScripts.open(
-                                redis, keys, name, options.beginAfter().toString()))
-                        .then();
+        return Flux.fromIterable(all)
+                .flatMap(keys -> StreamScripts.open(
+                        redis, keys, name, options.beginAfter().toString(), true))
+                .then();
     }
 
     /** One holding of the lock after the other, through whatever trouble there is with Redis. */
-    private <T> Flux<T> alone(StreamKeys keys, Stop stop, Supplier<Demand> demand, Work<T> work) {
+    private <T> Flux<T> alone(StreamKeys keys, Stop stop, Reading<T> reading) {
         return new Lock(redis, keys.lock(name))
                 .lease(options.lease())
-                .whileHeld(stop.reached(), lease -> reading(keys, lease, stop.reached(), demand, work))
+                .whileHeld(stop.reached(), lease -> read(keys, lease, stop.reached(), reading))
                 .onErrorResume(Delayer::isPassing, error -> paused(keys, error).then(Mono.empty()))
                 .repeat(() -> !stop.isReached());
     }
 
     /** Each shard for as long as it is this member's share; a lock that is lost is taken again where shares are taken. */
-    private <T> Flux<T> together(List<StreamKeys> all, Stop stop, Supplier<Demand> demand, Work<T> work) {
+    private <T> Flux<T> together(List<StreamKeys> all, Stop stop, Reading<T> reading) {
         List<Lock> locks =
                 all.stream().map(keys -> new Lock(redis, keys.lock(name))).toList();
         return new Membership(redis, all.get(0).group(name), locks)
                 .ttl(options.lease())
                 .share(stop.reached(), share -> {
                     StreamKeys keys = all.get(share.index());
-                    return reading(keys, share.lease(), share.revoked(), demand, work)
+                    return read(keys, share.lease(), share.revoked(), reading)
                             .onErrorResume(
                                     Delayer::isPassing,
                                     error -> paused(keys, error)
@@ -247,10 +259,22 @@ public final class StreamConsumer {
                 });
     }
 
-    private <T> Flux<T> reading(StreamKeys keys, Lease lease, Mono<Void> end, Supplier<Demand> demand, Work<T> work) {
+    private <T> Flux<T> read(StreamKeys keys, Lease lease, Mono<Void> end, Reading<T> reading) {
+        Tail tail = reading.tails().computeIfAbsent(keys.shard(), first -> new Tail());
         return Flux.usingWhen(
                 redis.dedicated(Session.BLOCK),
-                reader -> work.of(new Session(redis, keys, name, options, lease, reader, demand.get()), end),
+                reader -> reading.work()
+                        .of(
+                                new Session(
+                                        redis,
+                                        keys,
+                                        name,
+                                        options,
+                                        lease,
+                                        reader,
+                                        reading.demand().get(),
+                                        tail),
+                                end),
                 reader -> reader.close().onErrorComplete());
     }
 

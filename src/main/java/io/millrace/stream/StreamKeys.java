@@ -14,9 +14,9 @@ import java.nio.charset.StandardCharsets;
  * @param unit what all other keys of the shard begin with
  * @param offsets what keys of offsets begin with; the consumer's name follows
  * @param locks what keys of locks begin with; the consumer's name follows
- * @param brpop whether clients wait for locks with BRPOP
+ * @param ruby whether the Ruby library shares them: it waits for locks with BRPOP, and has a stream of what is delayed
  */
-record StreamKeys(String stream, int shard, String log, String unit, String offsets, String locks, boolean brpop) {
+record StreamKeys(String stream, int shard, String log, String unit, String offsets, String locks, boolean ruby) {
 
     static StreamKeys of(Keys keys, String stream, int shard) {
         named("stream", stream);
@@ -46,6 +46,11 @@ record StreamKeys(String stream, int shard, String log, String unit, String offs
         return bytes(unit);
     }
 
+    /** What the Ruby library has delayed; only there. */
+    byte[] delayed() {
+        return bytes(log + ".delay");
+    }
+
     byte[] offset(String consumer) {
         return bytes(offsets + consumer);
     }
@@ -59,7 +64,7 @@ record StreamKeys(String stream, int shard, String log, String unit, String offs
                 stream + "/" + consumer,
                 bytes(locks + consumer),
                 bytes(unit + "fence:" + consumer),
-                brpop ? bytes(locks + consumer + ".notify") : null);
+                ruby ? bytes(locks + consumer + ".notify") : null);
     }
 
     /** Of the members of a consumer that read all shards; in the slot of this one. */

@@ -126,12 +126,14 @@ public final class StreamProducer {
 
     /**
      * As {@link #queueAll}, for records whose repair notes are taken: what fails is logged and not told, the notes will bring those
-     * records back.
+     * records back; also what replicas did not confirm.
      */
     public Mono<Void> queueOrLeave(List<?> records) {
         return queueAll(records).then().onErrorResume(error -> {
             log.warn(
-                    "{} changes of stream \"{}\" were not queued, their repair notes bring them when they are due: {}",
+                    error instanceof NotReplicatedException
+                            ? "{} changes of stream \"{}\" are queued, but replicas do not have all of them: {}"
+                            : "{} changes of stream \"{}\" were not queued, their repair notes bring them when they are due: {}",
                     records.size(),
                     stream,
                     error.getMessage());

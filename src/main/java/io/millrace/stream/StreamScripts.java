@@ -13,9 +13,11 @@ final class StreamScripts {
     static final LuaScript<Reply> PRODUCE = LuaScript.repeatable("stream/produce.lua", reply -> reply);
     static final LuaScript<Reply> NOTE = LuaScript.repeatable("stream/note.lua", StreamScripts::ok);
     static final LuaScript<Reply> DUE = LuaScript.repeatable("stream/due.lua", StreamScripts::ok);
-    private static final LuaScript<Standing> OPEN = LuaScript.repeatable("stream/open.lua", Standing::of);
+    static final LuaScript<Reply> RUBY_DUE = LuaScript.repeatable("stream/ruby_due.lua", StreamScripts::ok);
+    private static final LuaScript<Committed> OPEN = LuaScript.repeatable("stream/open.lua", Committed::of);
     static final LuaScript<Committed> COMMIT = LuaScript.repeatable("stream/commit.lua", Committed::of);
-    static final LuaScript<Reply> SEEK = LuaScript.repeatable("stream/seek.lua", StreamScripts::ok);
+    static final LuaScript<Boolean> SEEK =
+            LuaScript.repeatable("stream/seek.lua", reply -> reply.status(Outcome.class) == Outcome.OK);
     static final LuaScript<Reply> PAUSE = LuaScript.repeatable("stream/pause.lua", StreamScripts::ok);
     static final LuaScript<Reply> UNREGISTER = LuaScript.repeatable("stream/unregister.lua", StreamScripts::ok);
     static final LuaScript<Reply> TRIM = LuaScript.repeatable("stream/trim.lua", StreamScripts::ok);
@@ -33,19 +35,32 @@ final class StreamScripts {
     /** Has them all read from the resources, where that may block. */
     static void load() {}
 
-    /** Registers a consumer of a shard if need be, to begin after an id or at the end, and tells where it stands. */
-    static Mono<Standing> open(Redis redis, StreamKeys keys, String consumer, String after) {
+    /**
+     * Registers a consumer of a shard if need be, to begin after an id or at the end, and tells where it stands.
+     *
+     * @param again also if somebody has unregistered it
+     * @return fails with {@link UnregisteredConsumerException} otherwise
+     */
+    static Mono<Standing> open(Redis redis, StreamKeys keys, String consumer, String after, boolean again) {
         return redis.run(
-                OPEN,
-                List.of(keys.logKey(), keys.unitKey(), keys.offset(consumer)),
-                List.of(StreamKeys.bytes(consumer), StreamKeys.bytes(after)));
+                        OPEN,
+                        List.of(
+                                keys.logKey(),
+                                keys.unitKey(),
+                                keys.offset(consumer),
+                                keys.lock(consumer).lock()),
+                        List.of(StreamKeys.bytes(consumer), StreamKeys.bytes(after), StreamKeys.bytes(again ? 1 : 0)))
+                .flatMap(opened -> opened.outcome() == Outcome.OK
+                        ? Mono.just(opened.standing())
+                        : Mono.error(new UnregisteredConsumerException(
+                                keys.stream(), consumer, "somebody has unregistered it while it ran")));
     }
 
     private enum Ok {
         OK
     }
 
-    /** What became of a commit. */
+    /** What became of a commit, or of a look. */
     enum Outcome {
         OK,
         FENCED,
@@ -93,6 +108,7 @@ final class StreamScripts {
         }
     }
 
+    /** What became of a commit or a look, and where the consumer stands now. */
     record Committed(Outcome outcome, Standing standing) {
 
         static Committed of(Reply reply) {

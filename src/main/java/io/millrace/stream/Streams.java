@@ -36,8 +36,9 @@ public final class Streams {
 
     /**
      * The same with the keys of the Ruby library redstream: a consumer here follows the stream of a Rails application, takes turns with
-     * its instances there, and goes on from their offset; and the other way round. Each side runs a delayer for its own repair notes.
-     * Register the consumers of the other side before you trim here, see {@link ChangeStream#register}.
+     * its instances there, and goes on from their offset; and the other way round. A {@link Delayer} here moves what either side has
+     * delayed, so that one is enough; notes taken here are not for the delayer of the other side. A {@link Trimmer} here finds consumers
+     * of the other side by their offsets: register those that have not committed yet, see {@link ChangeStream#register}.
      *
      * @param namespace redstream's own, often empty
      * @throws IllegalArgumentException on a cluster: those keys are not in one slot
@@ -52,7 +53,8 @@ public final class Streams {
 
     /** Tells a stream about changes. One instance a stream and process. */
     public StreamProducer producer(String stream) {
-        return producers.computeIfAbsent(stream, name -> producer(name, redis::run));
+        return producers.computeIfAbsent(
+                stream, name -> producer(name, (script, keys, args, wrote) -> redis.run(script, keys, args)));
     }
 
     /**

@@ -17,6 +17,9 @@ import reactor.core.publisher.Mono;
  * Removes from a stream what every registered consumer has committed, and nothing else. Without a registered consumer it removes
  * nothing. A consumer that stands still holds everything back; it is reported, and only {@link ChangeStream#unregister} or {@link
  * #before} lets go of what it has not read.
+ *
+ * <p>With {@link Streams#rubyKeys keys of the Ruby library} its consumers count as registered once they have committed anything; until
+ * then register them by hand. To find them each pass looks through the names of all keys.
  */
 public final class Trimmer {
 
@@ -72,7 +75,7 @@ public final class Trimmer {
     public Mono<Report> runOnce() {
         return layout.shards()
                 .flatMapIterable(shards -> shards)
-                .concatMap(keys -> pass(keys, ""))
+                .concatMap(keys -> othersKnown(keys).then(Mono.defer(() -> pass(keys, ""))))
                 .reduce(new Report(0, List.of(), List.of()), Trimmer::plus);
     }
 
@@ -102,6 +105,32 @@ public final class Trimmer {
                 })
                 .repeatWhen(passes -> passes.delayElements(every, redis.worker()))
                 .takeUntilOther(redis.closed());
+    }
+
+    /**
+     * Consumers of the Ruby library register nowhere: each that has ever committed has an offset, and is registered by it before
+     * anything is removed. So all keys are looked through, some at a time.
+     */
+    private Mono<Void> othersKnown(StreamKeys keys) {
+        String pattern = keys.offsets().replaceAll("([\\[\\]*?\\\\])", "\\\\$1") + "*";
+        Mono<Reply> first = scan("0", pattern);
+        return !keys.ruby()
+                ? Mono.empty()
+                : first.expand(page -> page.text(0).equals("0") ? Mono.empty() : scan(page.text(0), pattern))
+                        .concatMap(page -> {
+                            List<Object> words = new ArrayList<>(List.of(StreamKeys.bytes(keys.unit() + "consumers")));
+                            Reply found = page.list(1);
+                            for (int i = 0; i < found.size(); i++) {
+                                words.add(found.text(i).substring(keys.offsets().length()));
+                            }
+                            return words.size() == 1 ? Mono.empty() : Calls.call(redis, "SADD", words.toArray());
+                        })
+                        .then();
+    }
+
+    private Mono<Reply> scan(String cursor, String pattern) {
+        return Calls.call(redis, "SCAN", cursor, "MATCH", pattern, "COUNT", AT_ONCE)
+                .map(Reply::of);
     }
 
     private Mono<Report> pass(StreamKeys keys, String before) {

@@ -7,6 +7,7 @@ import io.millrace.MillraceSettings;
 import io.millrace.cli.CommandLineIT.Result;
 import io.millrace.redis.RedisSettings;
 import io.millrace.stream.ConsumerOptions;
+import io.millrace.stream.EntryId;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
@@ -112,9 +113,17 @@ class StreamCommandIT {
         assertThat(shown.line(0).get("notes")).isEqualTo(2);
         assertThat(shown.line(0).get("length")).isEqualTo(3);
         assertThat(millrace("stream", "list").out()).isNotEmpty();
+        Result all = millrace("stream", "tail", "s");
+        assertThat(all.out()).hasSize(3);
+        String first = String.valueOf(all.line(0).get("id"));
         Result tail = millrace("stream", "tail", "s", "-n", "2");
-        assertThat(tail.out()).hasSize(2);
-        String first = String.valueOf(tail.line(0).get("id"));
+        assertThat(tail.out())
+                .as("the last ones, oldest first")
+                .isEqualTo(all.out().subList(1, 3));
+        assertThat(millrace("stream", "tail", "s", "--after", "0-0", "-n", "2").out())
+                .as("the first ones behind it")
+                .isEqualTo(all.out().subList(0, 2));
+        assertThat(millrace("stream", "tail", "s", "-n", "0").err()).contains("n must be 1 to 10000");
         assertThat(millrace("stream", "register", "s", "c").line(0).get("offset"))
                 .isEqualTo("0-0");
         assertThat(consumer("s")).containsEntry("lag", 3).containsEntry("active", false);
@@ -124,6 +133,16 @@ class StreamCommandIT {
         assertThat(millrace("stream", "trim", "s").line(0).get("removed")).isEqualTo(1);
         assertThat(millrace("stream", "seek", "s", "c", "end").line(0).get("offset"))
                 .isEqualTo(shown.line(0).get("last"));
+        Result paused = millrace("stream", "pause", "s", "c");
+        assertThat(paused.keys(0)).containsExactly("stream", "consumer", "paused", "changed");
+        assertThat(consumer("s")).containsEntry("paused", true);
+        assertThat(millrace("stream", "pause", "s", "c").code()).isEqualTo(Main.PARTLY);
+        assertThat(millrace("stream", "resume", "s", "c").line(0).get("paused")).isEqualTo(false);
+        assertThat(millrace("stream", "resume", "s", "c").code()).isEqualTo(Main.PARTLY);
+        assertThat(consumer("s")).containsEntry("paused", false);
+        Result typo = millrace("stream", "seek", "s", "typo", "end");
+        assertThat(typo.code()).isEqualTo(Main.FAILED);
+        assertThat(typo.err()).contains("\"typo\"").contains("not registered");
         assertThat(millrace("stream", "register", "s", "c", "--forget").code()).isEqualTo(Main.DONE);
         assertThat(millrace("stream", "register", "s", "c", "--forget").code()).isEqualTo(Main.PARTLY);
         assertThat(millrace("stream", "seek", "s", "c", "nonsense").err()).contains("no entry id");
@@ -179,6 +198,13 @@ class StreamCommandIT {
         assertThat(shown.out()).hasSize(3);
         assertThat(shown.line(2).get("shard")).isEqualTo(2);
         assertThat(shown.line(2).get("shards")).isEqualTo(3);
+        assertThat(millrace("stream", "tail", "m", "-n", "5").out())
+                .as("the newest of all shards")
+                .isEqualTo(millrace("stream", "tail", "m").out().stream()
+                        .sorted(java.util.Comparator.comparing(
+                                line -> EntryId.parse(line.replaceFirst(".*\"id\":\"([^\"]*)\".*", "$1"))))
+                        .toList()
+                        .subList(295, 300));
         assertThat(millrace("stream", "consume", "m", "alone", "--batch", "50").out())
                 .hasSize(300);
         assertThat(millrace("stream", "consume", "m", "alone").out()).isEmpty();
@@ -259,6 +285,8 @@ class StreamCommandIT {
                 "members",
                 "trim",
                 "seek",
+                "pause",
+                "resume",
                 "dead-letters",
                 "backfill"
             })

@@ -3,7 +3,6 @@ package io.millrace.stream;
 import static io.millrace.stream.StreamRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.millrace.redis.LuaScript;
 import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.OwnRedis;
@@ -95,12 +94,9 @@ class CallsUnderWayIT {
     void lateRepeat() {
         Sinks.Empty<Void> later = Sinks.empty();
         AtomicInteger runs = new AtomicInteger();
-        Outlet.Runner runner = new Outlet.Runner() {
-            @Override
-            public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
-                Mono<T> call = rig.mill.redis().run(script, keys, args);
-                return runs.getAndIncrement() == 0 ? call.then(later.asMono()).then(call) : call;
-            }
+        Outlet.Runner runner = (script, keys, args, wrote) -> {
+            Mono<Reply> call = rig.mill.redis().run(script, keys, args);
+            return runs.getAndIncrement() == 0 ? call.then(later.asMono()).then(call) : call;
         };
         Outlet outlet =
                 new Outlet(StreamKeys.of(rig.mill.redis().keys(), "s", 0), Mono.empty(), runner, Duration.ofMinutes(1));

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import reactor.core.publisher.Mono;
 
-/** The keys of the Ruby library, key by key as it writes and reads them; replicas; a cluster: T12, R8, P14. */
+/** The keys of the Ruby library, key by key as it writes and reads them; a cluster: R2, P14. */
 class RubyKeysIT {
 
     private OwnRedis redis;
@@ -78,37 +78,52 @@ class RubyKeysIT {
     }
 
     @Test
-    @Tag("R8")
-    @Tag("T12")
-    @DisplayName(
-            "R8 T12 waiting for a replica that is not there ends in time: an error or a warning; the entry is stored once")
-    void noReplica() {
-        StreamProducer strict = rig.mill.streams().producer("s", new ReplicaWait(1, Duration.ofMillis(200), true));
-        StreamProducer lenient = rig.mill.streams().producer("s", new ReplicaWait(1, Duration.ofMillis(200), false));
-        long begin = System.nanoTime();
-        assertThatThrownBy(() -> strict.queue(1).block(SOON))
-                .isInstanceOf(NotReplicatedException.class)
-                .hasMessageContaining("0 of 1 replicas");
-        assertThat(lenient.queue(2).block(SOON)).isNotNull();
-        assertThatThrownBy(() -> strict.delay(3).block(SOON)).isInstanceOf(NotReplicatedException.class);
-        assertThat(Duration.ofNanos(System.nanoTime() - begin))
-                .isBetween(Duration.ofMillis(600), Duration.ofSeconds(5));
-        assertThat(rig.stream.size().block(SOON)).isEqualTo(2);
+    @Tag("R2")
+    @DisplayName("R2 what a Ruby consumer has not committed is kept, though it registers nowhere; then it is trimmed")
+    void rubyConsumersHoldTrimmingBack() {
+        for (int i = 1; i <= 3; i++) {
+            rig.raw("XADD", "app:redstream:stream:products", "1000-" + i, "payload", "{\"id\":" + i + "}");
+        }
+        Streams ruby = rig.mill.streams().rubyKeys("app");
+        Seen seen = rig.collect(ruby.consumer("products", "java"));
+        Eventually.await("read here", SOON, () -> seen.records().size() == 3);
+        Eventually.await(
+                "committed here",
+                SOON,
+                () -> rig.raw("GET", "app:redstream:offset:products:java")
+                        .text(0)
+                        .equals("1000-3"));
+        rig.raw("SET", "app:redstream:offset:products:ru[b]y*", "1000-1");
+        rig.raw("SET", "app:redstream:offset:products2:other", "0-0");
+        Trimmer trimmer = ruby.trimmer("products");
+        assertThat(trimmer.runOnce().block(SOON))
+                .isEqualTo(new Trimmer.Report(1, List.of("ru[b]y*"), List.of("ru[b]y*")));
+        rig.raw("SET", "app:redstream:offset:products:ru[b]y*", "1000-3");
+        assertThat(trimmer.runOnce().block(SOON).removed()).isEqualTo(2);
     }
 
     @Test
-    @Tag("T12")
-    @DisplayName("T12 with a replica that follows, waiting succeeds")
-    void replica() {
-        try (OwnRedis follower = OwnRedis.start("--replicaof", "127.0.0.1", String.valueOf(redis.port()))) {
-            Eventually.await(
-                    "a replica",
-                    Duration.ofSeconds(30),
-                    () -> rig.raw("INFO", "replication").text(0).contains("state=online"));
-            StreamProducer strict = rig.mill.streams().producer("s", new ReplicaWait(1, Duration.ofSeconds(2), true));
-            assertThat(strict.queueAll(List.of(1, 2, 3)).block(SOON)).hasSize(3);
-            assertThat(follower.isAlive()).isTrue();
+    @DisplayName("what a Rails application has delayed is moved once it is due, whole and once, and gone from there")
+    void rubyNotes() {
+        long now = rig.number("TIME") * 1000;
+        String delayed = "redstream:stream:products.delay";
+        for (int i = 0; i < 1_200; i++) {
+            rig.raw("XADD", delayed, (now - 400_000) + "-" + i, "payload", "{\"id\":" + i + "}");
         }
+        rig.raw("XADD", delayed, (now - 200_000) + "-0", "payload", "{\"id\":\"late\"}");
+        Streams ruby = rig.mill.streams().rubyKeys("");
+        ruby.producer("products").delay("ours").block(SOON);
+        Seen seen = rig.collect(ruby.consumer("products", "indexer"));
+        assertThat(ruby.delayer("products", Duration.ofMinutes(5)).runOnce().block(SOON))
+                .isEqualTo(1_200);
+        assertThat(ruby.delayer("products", Duration.ofMinutes(5)).runOnce().block(SOON))
+                .isZero();
+        Eventually.await("all that were due", SOON, () -> seen.records().size() == 1_200);
+        assertThat(rig.number("XLEN", delayed)).isEqualTo(1);
+        assertThat(ruby.delayer("products", Duration.ZERO).runOnce().block(SOON))
+                .isEqualTo(2);
+        Eventually.await("both", SOON, () -> seen.records().containsAll(List.of("late", "ours")));
+        assertThat(seen.records()).hasSize(1_202).doesNotHaveDuplicates();
     }
 
     @Test

@@ -8,6 +8,7 @@ import io.millrace.MillraceException;
 import io.millrace.redis.Reply;
 import io.millrace.stream.StreamRig.Seen;
 import io.millrace.testing.Eventually;
+import io.millrace.testing.Monitor;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
@@ -234,6 +235,58 @@ class ShardsIT {
                 SOON,
                 () -> IntStream.range(0, SHARDS)
                         .allMatch(shard -> rig.number("EXISTS", rig.key(shard, "lock:c")) == 0));
+    }
+
+    @Test
+    @Tag("T5")
+    @Tag("L14")
+    @DisplayName(
+            "T5 L14 however many shards are read, a batch is read only for who has asked for it: request(1) reads one")
+    void readForWhoAsks(RedisServer redis) {
+        rig.queue(400);
+        String full = "\"XREAD\" \"COUNT\" \"10\"";
+        String mine = rig.key("").replaceFirst("\\{.*", "");
+        try (Monitor monitor = Monitor.on(redis.uri(), line -> line.contains(full) && line.contains(mine))) {
+            StepVerifier.create(rig.consumer("c").batchSize(10).batches(), 0)
+                    .then(() -> Eventually.await(
+                            "all for one", SOON, () -> owned("c").equals(Map.of(4, 1))))
+                    .thenRequest(1)
+                    .expectNextCount(1)
+                    .expectNoEvent(Duration.ofMillis(300))
+                    .then(() -> assertThat(monitor.lines().size()).isBetween(1, 2)) // one may have met a signal
+                    .thenRequest(5)
+                    .expectNextCount(5)
+                    .expectNoEvent(Duration.ofMillis(300))
+                    .then(() -> assertThat(monitor.lines().size()).isBetween(6, 8))
+                    .thenCancel()
+                    .verify(SOON);
+        }
+    }
+
+    @Test
+    @Tag("T5")
+    @DisplayName(
+            "T5 what comes to any shard is handed out at once, also while readers of all shards wait for one demand")
+    void oneDemandAllShardsWait() {
+        List<Object> got = Collections.synchronizedList(new ArrayList<>());
+        rig.run(rig.consumer("c")
+                .batches()
+                .concatMap(
+                        one -> Mono.fromRunnable(() -> one.batch().entries().forEach(entry -> got.add(entry.get("id"))))
+                                .then(one.commit()),
+                        1)
+                .then());
+        Eventually.await("all for one", SOON, () -> owned("c").equals(Map.of(4, 1)));
+        List<Duration> took = new ArrayList<>();
+        for (int i = 0; i < 20; i++) {
+            Object record = i;
+            long begin = System.nanoTime();
+            rig.queue(record);
+            Eventually.await("it", SOON, () -> got.contains(record));
+            took.add(Duration.ofNanos(System.nanoTime() - begin));
+        }
+        Collections.sort(took);
+        assertThat(took.get(10)).as("the median of %s", took).isLessThan(Duration.ofMillis(500));
     }
 
     @Test

@@ -291,6 +291,93 @@ class StreamContractIT {
     }
 
     @Test
+    @DisplayName(
+            "stopping batches(): nothing more is read, what was handed out may be committed until the deadline, then it ends")
+    void stoppingBatches() {
+        List<EntryId> ids = rig.queue(100);
+        Sinks.Empty<Void> stop = Sinks.empty();
+        List<StreamDelivery> got = rig.consumer("c")
+                .batchSize(10)
+                .until(stop.asMono())
+                .batches()
+                .concatMap(
+                        one -> Mono.fromRunnable(stop::tryEmitEmpty)
+                                .then(Mono.delay(Duration.ofMillis(200)))
+                                .then(Mono.defer(one::commit))
+                                .thenReturn(one),
+                        1)
+                .collectList()
+                .block(SOON);
+        assertThat(got.size())
+                .as("the first, and one that was read before it was handed out")
+                .isBetween(1, 2);
+        assertThat(rig.offset("c")).isEqualTo(ids.get(10 * got.size() - 1));
+        assertThat(rig.number("EXISTS", rig.key("lock:c"))).isZero();
+        long begin = System.nanoTime();
+        StreamConsumer careless = rig.consumer(
+                "c",
+                ConsumerOptions.builder()
+                        .batchSize(10)
+                        .until(Mono.delay(Duration.ofMillis(200)))
+                        .drain(Duration.ofMillis(300)));
+        assertThat(careless.batches().count().block(SOON)).isPositive();
+        assertThat(Duration.ofNanos(System.nanoTime() - begin))
+                .isBetween(Duration.ofMillis(490), Duration.ofSeconds(3));
+        assertThat(rig.offset("c")).isEqualTo(ids.get(10 * got.size() - 1));
+    }
+
+    @Test
+    @DisplayName(
+            "a consumer that is unregistered while it runs ends with an error, active or standing by, and is not there again")
+    void unregistered() {
+        rig.queue(10);
+        Sinks.Empty<Void> goOn = Sinks.empty();
+        Sinks.One<Throwable> active = Sinks.one();
+        Sinks.One<Throwable> standby = Sinks.one();
+        AtomicInteger handled = new AtomicInteger();
+        rig.run(rig.consumer("c")
+                .consume(batch -> Mono.fromRunnable(handled::incrementAndGet).then(goOn.asMono()))
+                .doOnError(active::tryEmitValue)
+                .onErrorComplete());
+        Eventually.await("a batch", SOON, () -> handled.get() == 1);
+        rig.run(rig.consumer("c")
+                .batches()
+                .then()
+                .doOnError(standby::tryEmitValue)
+                .onErrorComplete());
+        Eventually.await(
+                "who stands by",
+                SOON,
+                () -> rig.raw("PUBSUB", "NUMSUB", rig.key("lock:c")).number(1) >= 1);
+        assertThat(rig.stream.unregister("c").block(SOON)).isTrue();
+        goOn.tryEmitEmpty(); // what is handled at that time is not committed
+        for (Sinks.One<Throwable> end : List.of(active, standby)) {
+            assertThat(end.asMono().block(SOON))
+                    .isInstanceOf(UnregisteredConsumerException.class)
+                    .hasMessageContaining("\"c\"")
+                    .hasMessageContaining("unregistered");
+        }
+        assertThat(rig.state().consumers()).isEmpty();
+        assertThat(rig.number("EXISTS", rig.key("offset:c"), rig.key("lock:c"))).isZero();
+        Seen anew = rig.collect(rig.consumer("c"));
+        Eventually.await("begun anew", SOON, () -> anew.records().size() == 10);
+        assertThat(rig.state().consumers()).hasSize(1);
+    }
+
+    @Test
+    @DisplayName("who is not registered cannot be moved: a name that is mistyped holds nothing back")
+    void seekOfNobody() {
+        rig.queue(3);
+        assertThatThrownBy(() -> rig.consumer("typo").seekToEnd().block(SOON))
+                .isInstanceOf(UnregisteredConsumerException.class)
+                .hasMessageContaining("\"typo\"")
+                .hasMessageContaining("registered first");
+        assertThat(rig.state().consumers()).isEmpty();
+        assertThat(rig.number("EXISTS", rig.key("offset:typo"), rig.key("fence:typo")))
+                .isZero();
+    }
+
+    @Test
     @DisplayName("stopping while standing by ends at once")
     void stoppingWhileWaiting() {
         rig.collect(rig.consumer("c"));
