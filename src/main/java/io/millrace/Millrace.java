@@ -175,7 +175,10 @@ public final class Millrace implements AutoCloseable {
         return redis;
     }
 
-    /** Closes connections; a server that was embedded stops. */
+    /**
+     * Closes connections; a server that was embedded stops. What consumers are handling is cut off and comes again: end them with their
+     * {@code until} first, and wait for it.
+     */
     public Mono<Void> shutdown() {
         return queues.close().then(redis.close()).then(alsoClose);
     }

@@ -47,6 +47,7 @@ final class StreamConsumeCommand extends StreamConsumerAction {
         Waiting.forEach(
                 consumer(session)
                         .batchSize(batch)
+                        .until(follow ? stop.asMono() : Mono.firstWithSignal(stop.asMono(), others(session, ends)))
                         .batches()
                         .concatMap(
                                 one -> printed(session, one).then(one.commit()).thenReturn(one), 0)
@@ -55,9 +56,7 @@ final class StreamConsumeCommand extends StreamConsumerAction {
                                     one.batch().shard(),
                                     (shard, end) -> end.isAfter(one.batch().lastId()) ? end : null);
                             return !follow && left.isEmpty();
-                        })
-                        .takeUntilOther(
-                                follow ? stop.asMono() : Mono.firstWithSignal(stop.asMono(), others(session, ends))),
+                        }),
                 one -> {});
         return Main.DONE;
     }

@@ -103,6 +103,16 @@ public final class Streams {
         return new ChangeCapture<>(producer(stream), change, AfterCommit.AT_ONCE);
     }
 
+    /**
+     * As {@link #capture(String, Function)}, whose notes wait until replicas have them: work is not begun before that if fewer are to be
+     * an error. Entries wait as well; what they lack is logged, their notes are safe. A connection of its own, so keep it.
+     *
+     * @throws IllegalArgumentException on a cluster
+     */
+    public <R> ChangeCapture<R> capture(String stream, Function<? super R, ?> change, ReplicaWait wait) {
+        return new ChangeCapture<>(producer(stream, wait), change, AfterCommit.AT_ONCE);
+    }
+
     /** Reads a stream under a name. */
     public StreamConsumer consumer(String stream, String consumer) {
         return new StreamConsumer(redis, layout(stream), consumer, ConsumerOptions.defaults());

@@ -91,11 +91,38 @@ class LuaScriptsTest {
         }
     }
 
+    @ParameterizedTest(name = "P20 {0} trims a stream's log or its lane, or deletes from another key, never both on one")
+    @MethodSource("scripts")
+    void trimmedOrDeleted(String file) throws IOException {
+        String text = Files.readString(FOLDER.resolve(file));
+        if (file.startsWith("stream/")) {
+            Matcher deleting = Pattern.compile("'XDEL', *([^,]+),").matcher(text);
+            while (deleting.find()) {
+                assertThat(file + ": " + deleting.group(1))
+                        .isIn("stream/retry.lua: KEYS[2]", "stream/ruby_due.lua: delayed");
+            }
+            Matcher trimming = Pattern.compile("'XTRIM', *([^,]+),").matcher(text);
+            while (trimming.find()) {
+                assertThat(trimming.group(1)).isIn("log", "unit .. 'lane'");
+            }
+        }
+    }
+
+    @Test
+    @DisplayName("P20 the check above has something to look at")
+    void trimmedOrDeletedSomewhere() throws IOException {
+        assertThat(Files.readString(FOLDER.resolve("stream/retry.lua"))).contains("call('XDEL', KEYS[2],");
+        assertThat(Files.readString(FOLDER.resolve("stream/trim.lua"))).contains("call('XTRIM', log,");
+    }
+
     @Test
     @DisplayName("only scripts that free or move memory run when it is full")
     void flags() {
         for (String draining : List.of("pull", "ack", "return", "extend", "destroy", "doctor", "cancel", "redrive")) {
             assertThat(LuaSource.load("queue/" + draining + ".lua").text()).startsWith("#!lua flags=allow-oom\n");
+        }
+        for (String draining : List.of("commit", "seek", "pause", "trim", "open", "unregister")) {
+            assertThat(LuaSource.load("stream/" + draining + ".lua").text()).startsWith("#!lua flags=allow-oom\n");
         }
         assertThat(LuaSource.load("queue/deliver.lua").text()).doesNotStartWith("#!");
     }

@@ -156,8 +156,9 @@ class SeedStreamFaultsIT {
             standby.dispose();
             Eventually.await("nobody", SOON, () -> rig.number("EXISTS", rig.key("lock:c")) == 0);
         }
-        assertThat(Collections.min(took))
-                .as("the fastest of %s: a busy machine may hold up some", took)
+        Collections.sort(took);
+        assertThat(took.get(2))
+                .as("the median of %s: a busy machine may hold up some", took)
                 .isLessThan(Duration.ofMillis(200));
     }
 

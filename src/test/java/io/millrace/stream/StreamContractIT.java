@@ -4,6 +4,9 @@ import static io.millrace.stream.StreamRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import io.millrace.redis.RedisSettings;
 import io.millrace.stream.StreamRig.Seen;
 import io.millrace.testing.Eventually;
@@ -30,6 +33,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.slf4j.LoggerFactory;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -89,13 +93,19 @@ class StreamContractIT {
         rig.queue(50);
         AtomicInteger running = new AtomicInteger();
         AtomicInteger most = new AtomicInteger();
+        Sinks.Empty<Void> goOn = Sinks.empty();
         Seen seen = new Seen();
         rig.run(rig.consumer("c")
                 .batchSize(10)
-                .consume(batch -> Mono.delay(Duration.ofMillis(50))
+                .consume(batch -> goOn.asMono()
+                        .then(Mono.delay(Duration.ofMillis(50)))
                         .doOnSubscribe(begun -> most.accumulateAndGet(running.incrementAndGet(), Math::max))
                         .doFinally(end -> running.decrementAndGet())
                         .then(seen.add(batch))));
+        Eventually.await("a handler that hangs", SOON, () -> running.get() == 1);
+        Mono.delay(Duration.ofMillis(300)).block();
+        assertThat(rig.calls("xread")).as("one batch; one read may have met a signal").isBetween(1L, 2L);
+        goOn.tryEmitEmpty();
         Eventually.await("all", SOON, () -> rig.state("c").lag() == 0);
         assertThat(most).hasValue(1);
         assertThat(seen.batches).hasSize(5);
@@ -461,8 +471,12 @@ class StreamContractIT {
 
     @Test
     @Tag("L2")
-    @DisplayName("L2 commands may take 1 s, reads block for 2 s: what comes late in the block is read")
+    @DisplayName("L2 commands may take 1 s, reads block for 2 s: none is given up meanwhile, what comes late in the block is read")
     void blockLongerThanTheTimeout() {
+        Logger logger = (Logger) LoggerFactory.getLogger(Session.class);
+        ListAppender<ILoggingEvent> log = new ListAppender<>();
+        log.start();
+        logger.addAppender(log);
         try (StreamRig hasty = StreamRig.on(RedisSettings.builder(redis.uri())
                 .namespace("c")
                 .commandTimeout(Duration.ofSeconds(1))
@@ -475,6 +489,12 @@ class StreamContractIT {
             Mono.delay(Duration.ofMillis(1_500)).block();
             rig.queue("late");
             Eventually.await("it", SOON, () -> seen.records().equals(List.of("late")));
+            assertThat(log.list)
+                    .extracting(ILoggingEvent::getFormattedMessage)
+                    .as("no read was given up")
+                    .isEmpty();
+        } finally {
+            logger.detachAppender(log);
         }
     }
 

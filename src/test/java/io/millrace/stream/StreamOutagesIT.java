@@ -106,6 +106,48 @@ class StreamOutagesIT {
     }
 
     @Test
+    @Tag("P6")
+    @DisplayName("P6 a delayer and a trimmer that run go on by themselves within 2 s after Redis is back")
+    void delayerAndTrimmer() {
+        try (OwnRedis redis = OwnRedis.startDurable();
+                StreamRig rig = hasty(redis, Duration.ofMillis(500))) {
+            Queue<Trimmer.Report> reports = new ConcurrentLinkedQueue<>();
+            rig.run(rig.mill.streams().delayer("s", Duration.ofMillis(100)).run());
+            rig.run(rig.mill
+                    .streams()
+                    .trimmer("s")
+                    .every(Duration.ofMillis(200))
+                    .reports()
+                    .doOnNext(reports::add)
+                    .then());
+            Seen seen = rig.collect(rig.consumer("c"));
+            for (int round = 0; round < 3; round++) {
+                if (round > 0) {
+                    redis.kill9();
+                    Mono.delay(Duration.ofMillis(700)).block();
+                    redis.restart();
+                }
+                long back = System.nanoTime();
+                String record = "note" + round;
+                Mono.defer(() -> rig.producer.delay(record))
+                        .retryWhen(Retry.fixedDelay(200, Duration.ofMillis(20)))
+                        .block(SOON);
+                Eventually.await("moved and read", SOON, () -> seen.records().contains(record));
+                assertThat(Duration.ofNanos(System.nanoTime() - back))
+                        .as("round %s", round)
+                        .isLessThan(Duration.ofSeconds(3)); // 2 s, and what a busy machine adds
+                Eventually.await(
+                        "trimmed", SOON, () -> rig.stream.size().block(SOON) == 0);
+            }
+            assertThat(reports.stream().mapToLong(Trimmer.Report::removed).sum())
+                    .isGreaterThanOrEqualTo(3);
+            int before = reports.size();
+            Mono.delay(Duration.ofSeconds(1)).block();
+            assertThat(reports.size() - before).as("one each 200 ms").isBetween(1, 6);
+        }
+    }
+
+    @Test
     @Tag("L9")
     @DisplayName("L9 1,000 calls time out; after that every kind of call on a stream works")
     void manyTimeouts() {
