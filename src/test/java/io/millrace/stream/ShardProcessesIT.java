@@ -53,7 +53,10 @@ class ShardProcessesIT {
         }
         load = Flux.interval(Duration.ofMillis(4), Schedulers.boundedElastic())
                 .onBackpressureDrop()
-                .concatMap(n -> rig.producer.queue(n).then(n % 10 == 0 ? look() : Mono.empty()))
+                .concatMap(n -> rig.producer
+                        .queue(n)
+                        .then(n % 10 == 0 ? look() : Mono.<Void>empty())
+                        .onErrorResume(late -> Mono.empty())) // a busy machine's
                 .subscribe();
     }
 

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 
 /** Two consumer processes, the active one killed, or paused for longer than its lease: F2, F25, T1. */
@@ -44,7 +45,7 @@ class TwoProcessesIT {
         commits = Monitor.on(redis.uri(), line -> line.contains(commit));
         load = Flux.interval(Duration.ofMillis(2), Schedulers.boundedElastic())
                 .onBackpressureDrop()
-                .concatMap(n -> rig.producer.queue(n))
+                .concatMap(n -> rig.producer.queue(n).onErrorResume(late -> Mono.empty())) // a busy machine's
                 .subscribe();
     }
 
