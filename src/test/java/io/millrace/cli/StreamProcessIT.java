@@ -41,7 +41,8 @@ class StreamProcessIT {
     }
 
     @Test
-    @DisplayName("killed in the middle, nothing is committed that was not printed; told to end, all that was printed is committed")
+    @DisplayName(
+            "killed in the middle, nothing is committed that was not printed; told to end, all that was printed is committed")
     void killedAndTerminated(RedisServer redis, @Namespace String namespace) {
         Millrace mill = Millrace.connect(MillraceSettings.of(
                 RedisSettings.builder(redis.uri()).namespace(namespace).build()));
@@ -63,7 +64,9 @@ class StreamProcessIT {
             child.terminate();
             assertThat(child.exitCode(SOON)).isZero();
             List<EntryId> printed = printed(child);
-            assertThat(printed.get(0)).as("it goes on behind what was committed").isEqualTo(all.get(all.indexOf(killedAt) + 1));
+            assertThat(printed.get(0))
+                    .as("it goes on behind what was committed")
+                    .isEqualTo(all.get(all.indexOf(killedAt) + 1));
             assertThat(printed).isSorted().doesNotHaveDuplicates();
             assertThat(mill.streams().stream("s").maxCommittedId("c").block(SOON))
                     .isEqualTo(printed.get(printed.size() - 1));

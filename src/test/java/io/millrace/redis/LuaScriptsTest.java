@@ -91,7 +91,8 @@ class LuaScriptsTest {
         }
     }
 
-    @ParameterizedTest(name = "P20 {0} trims a stream's log or its lane, or deletes from another key, never both on one")
+    @ParameterizedTest(
+            name = "P20 {0} trims a stream's log or its lane, or deletes from another key, never both on one")
     @MethodSource("scripts")
     void trimmedOrDeleted(String file) throws IOException {
         String text = Files.readString(FOLDER.resolve(file));

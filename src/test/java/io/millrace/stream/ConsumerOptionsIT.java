@@ -36,7 +36,8 @@ class ConsumerOptionsIT {
 
     @Test
     @Tag("T10")
-    @DisplayName("T10 pauses between attempts double up to the longest, a random fifth is taken off, and none overflows")
+    @DisplayName(
+            "T10 pauses between attempts double up to the longest, a random fifth is taken off, and none overflows")
     void pauses() {
         ConsumerOptions options = ConsumerOptions.builder()
                 .retryDelay(Duration.ofMillis(200), Duration.ofSeconds(30))
@@ -50,14 +51,13 @@ class ConsumerOptionsIT {
 
     @Test
     @Tag("T10")
-    @DisplayName("T10 a handler that hangs counts as failed when its time is over; the entry it hangs at becomes a dead letter")
+    @DisplayName(
+            "T10 a handler that hangs counts as failed when its time is over; the entry it hangs at becomes a dead letter")
     void handlerTimeout() {
         rig.queue(8);
         AtomicInteger cancelled = new AtomicInteger();
         Seen seen = new Seen();
-        rig.run(rig.consumer(
-                        "c",
-                        ConsumerOptions.builder().attempts(1).handlerTimeout(Duration.ofMillis(100)))
+        rig.run(rig.consumer("c", ConsumerOptions.builder().attempts(1).handlerTimeout(Duration.ofMillis(100)))
                 .consume(batch -> batch.entries().stream()
                                 .anyMatch(entry -> entry.get("id").equals(5))
                         ? Mono.never().doOnCancel(cancelled::incrementAndGet)

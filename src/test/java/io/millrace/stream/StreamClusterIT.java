@@ -73,7 +73,8 @@ class StreamClusterIT {
             AtomicInteger stored = new AtomicInteger();
             Disposable load = Flux.<Integer>generate(sink -> sink.next(numbers.getAndIncrement()))
                     .flatMap(
-                            n -> Mono.defer(() -> rig.producer.queue(Change.of(n).withProducerId("p" + n)))
+                            n -> Mono.defer(() ->
+                                            rig.producer.queue(Change.of(n).withProducerId("p" + n)))
                                     .retryWhen(Retry.fixedDelay(Long.MAX_VALUE, Duration.ofMillis(20)))
                                     .delayUntil(id -> Mono.delay(Duration.ofMillis(5)))
                                     .doOnNext(id -> stored.incrementAndGet()),

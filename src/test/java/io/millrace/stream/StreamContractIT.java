@@ -104,7 +104,9 @@ class StreamContractIT {
                         .then(seen.add(batch))));
         Eventually.await("a handler that hangs", SOON, () -> running.get() == 1);
         Mono.delay(Duration.ofMillis(300)).block();
-        assertThat(rig.calls("xread")).as("one batch; one read may have met a signal").isBetween(1L, 2L);
+        assertThat(rig.calls("xread"))
+                .as("one batch; one read may have met a signal")
+                .isBetween(1L, 2L);
         goOn.tryEmitEmpty();
         Eventually.await("all", SOON, () -> rig.state("c").lag() == 0);
         assertThat(most).hasValue(1);
@@ -471,7 +473,8 @@ class StreamContractIT {
 
     @Test
     @Tag("L2")
-    @DisplayName("L2 commands may take 1 s, reads block for 2 s: none is given up meanwhile, what comes late in the block is read")
+    @DisplayName(
+            "L2 commands may take 1 s, reads block for 2 s: none is given up meanwhile, what comes late in the block is read")
     void blockLongerThanTheTimeout() {
         Logger logger = (Logger) LoggerFactory.getLogger(Session.class);
         ListAppender<ILoggingEvent> log = new ListAppender<>();

@@ -136,8 +136,7 @@ class StreamOutagesIT {
                 assertThat(Duration.ofNanos(System.nanoTime() - back))
                         .as("round %s", round)
                         .isLessThan(Duration.ofSeconds(3)); // 2 s, and what a busy machine adds
-                Eventually.await(
-                        "trimmed", SOON, () -> rig.stream.size().block(SOON) == 0);
+                Eventually.await("trimmed", SOON, () -> rig.stream.size().block(SOON) == 0);
             }
             assertThat(reports.stream().mapToLong(Trimmer.Report::removed).sum())
                     .isGreaterThanOrEqualTo(3);

@@ -107,7 +107,8 @@ class TwoProcessesIT {
     private void assertAllHandled() {
         load.dispose();
         Eventually.await("no lag", Duration.ofSeconds(20), () -> rig.state("c").lag() == 0);
-        TreeMap<EntryId, EntryId> ended = new TreeMap<>(); // what was handled to its end, from its first entry to its last
+        TreeMap<EntryId, EntryId> ended =
+                new TreeMap<>(); // what was handled to its end, from its first entry to its last
         for (JvmChild child : children) {
             lines(child, "end")
                     .forEach(line -> ended.merge(
