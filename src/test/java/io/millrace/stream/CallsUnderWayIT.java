@@ -120,14 +120,11 @@ class CallsUnderWayIT {
             "L3 under load each call goes out once; those behind one that was late go out twice, and none after them")
     void onceEach() {
         AtomicInteger runs = new AtomicInteger();
-        Outlet.Runner runner = new Outlet.Runner() {
-            @Override
-            public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
-                Mono<T> call = rig.mill.redis().run(script, keys, args);
-                return runs.getAndIncrement() == 100
-                        ? Mono.delay(Duration.ofMillis(20)).then(call)
-                        : call;
-            }
+        Outlet.Runner runner = (script, keys, args, wrote) -> {
+            Mono<Reply> call = rig.mill.redis().run(script, keys, args);
+            return runs.getAndIncrement() == 100
+                    ? Mono.delay(Duration.ofMillis(20)).then(call)
+                    : call;
         };
         Outlet outlet =
                 new Outlet(StreamKeys.of(rig.mill.redis().keys(), "s", 0), Mono.empty(), runner, Duration.ofMinutes(1));
