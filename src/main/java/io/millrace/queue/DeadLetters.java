@@ -50,8 +50,8 @@ final class DeadLetters {
         this.unit = unit;
     }
 
-    Flux<DeadLetter> list() {
-        return list(FIRST);
+    Mono<Long> count() {
+        return redis.call("XLEN", unit.part("dead")).cast(Long.class);
     }
 
     /** @param behind the entry to go on behind, exclusive, or {@link #FIRST} */

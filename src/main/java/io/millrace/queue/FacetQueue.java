@@ -281,6 +281,11 @@ public final class FacetQueue {
         return graveyard.list();
     }
 
+    /** How many they are, without reading them. */
+    public Mono<Long> deadLetterCount() {
+        return partitions.sum(partition -> partition.deadLetters().count());
+    }
+
     /**
      * As {@link #deadLetters()}, those behind one of them, which need not be there any more.
      *

@@ -174,19 +174,17 @@ final class QueueDoctor {
     }
 
     private Mono<DoctorReport> report() {
-        return insight.facets()
-                .collectList()
-                .zipWith(new DeadLetters(redis, unit).list().count(), (facets, dead) -> {
-                    long[] sums = new long[4];
-                    for (FacetState facet : facets) {
-                        sums[0] += facet.waiting() > 0 ? 1 : 0;
-                        sums[1] += facet.waiting();
-                        sums[2] += facet.inFlight();
-                        sums[3] += facet.later();
-                    }
-                    return new DoctorReport(
-                            unit.queue(), sums[0], sums[1], sums[2], sums[3], dead, List.copyOf(findings), List.of());
-                });
+        return insight.facets().collectList().zipWith(new DeadLetters(redis, unit).count(), (facets, dead) -> {
+            long[] sums = new long[4];
+            for (FacetState facet : facets) {
+                sums[0] += facet.waiting() > 0 ? 1 : 0;
+                sums[1] += facet.waiting();
+                sums[2] += facet.inFlight();
+                sums[3] += facet.later();
+            }
+            return new DoctorReport(
+                    unit.queue(), sums[0], sums[1], sums[2], sums[3], dead, List.copyOf(findings), List.of());
+        });
     }
 
     private static DoctorReport.Kind kind(Reply reply) {

@@ -48,7 +48,7 @@ public record QueueState(
 
     private static Mono<QueueState> look(Millrace mill, String name, @Nullable String pattern) {
         FacetQueue queue = mill.queue(name);
-        return Mono.zip(queue.facets().collectList(), queue.deadLetters().count(), queue.partitions())
+        return Mono.zip(queue.facets().collectList(), queue.deadLetterCount(), queue.partitions())
                 .map(seen -> new QueueState(name, pattern, seen.getT1(), seen.getT2(), seen.getT3()));
     }
 

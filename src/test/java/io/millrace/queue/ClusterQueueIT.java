@@ -86,7 +86,7 @@ class ClusterQueueIT {
         assertThat(rig.deadLetters().get(0).message().id()).isEqualTo("3");
         assertThat(rig.doctor().findings()).isEmpty();
         assertThat(rig.inFlight()).isEqualTo(1);
-        assertThat(rig.queue.destroy().block(SOON)).isEqualTo(1);
+        assertThat(rig.queue.destroy().block(SOON)).isEqualTo(2); // one in flight, one dead letter
         assertThat(rig.facets()).isEmpty();
     }
 

@@ -141,6 +141,8 @@ class KillNineIT {
                 .option("-Xshare:auto")
                 .option("-XX:+UseSerialGC")
                 .option("-XX:-UsePerfData")
+                .option("-XX:+UnlockDiagnosticVMOptions")
+                .option("-XX:-BytecodeVerificationRemote") // starts sooner
                 .option("-Xmx128m")
                 .property("dies", String.valueOf(dies))
                 .property("handling", String.valueOf(handlingMs))

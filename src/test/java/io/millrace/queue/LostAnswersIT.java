@@ -3,7 +3,6 @@ package io.millrace.queue;
 import static io.millrace.queue.QueueRig.LONG;
 import static io.millrace.queue.QueueRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.tuple;
 
 import io.millrace.RedisUnavailableException;
 import io.millrace.redis.GroupCommit.Outcome;
@@ -70,14 +69,15 @@ class LostAnswersIT {
         List<Delivery> held = admin.lease(4, LONG);
         held.subList(0, 2).forEach(one -> one.bury("no").block(SOON));
         List<String> dead = admin.deadLetters().stream().map(DeadLetter::entry).toList();
-        losing(rig.queue.redrive(dead)).ifPresent(told -> assertThat(told).isEqualTo(2));
-        losing(rig.queue.acknowledge(held.get(2).receipt()))
-                .ifPresent(told -> assertThat(told).isTrue());
+        Optional<Long> redriven = losing(rig.queue.redrive(dead));
+        Optional<Boolean> acknowledged =
+                losing(rig.queue.acknowledge(held.get(2).receipt()));
+        redriven.ifPresent(told -> assertThat(told).isEqualTo(2));
+        acknowledged.ifPresent(told -> assertThat(told).isTrue());
 
-        assertThat(admin.facets())
-                .as("all was done")
-                .extracting(FacetState::facet, FacetState::waiting, FacetState::inFlight, FacetState::later)
-                .containsExactly(tuple("a", 2L, 1L, 0L));
+        FacetState facet = admin.facets().get(0); // what is not known may not have reached the server
+        assertThat(facet.waiting()).isIn(2L, redriven.isPresent() ? 2L : 0L);
+        assertThat(facet.inFlight()).isIn(1L, acknowledged.isPresent() ? 1L : 2L);
     }
 
     @Test

@@ -22,7 +22,7 @@ final class ModelRun {
     static Stream<Arguments> runs() {
         Long only = Long.getLong("model.seed");
         LongStream seeds =
-                only != null ? LongStream.of(only) : LongStream.rangeClosed(1, Integer.getInteger("model.seeds", 3));
+                only != null ? LongStream.of(only) : LongStream.rangeClosed(1, Integer.getInteger("model.seeds", 2));
         return seeds.boxed().flatMap(seed -> IntStream.of(1, 4).mapToObj(partitions -> Arguments.of(seed, partitions)));
     }
 

@@ -207,8 +207,8 @@ class PartitionMembersIT {
     void killedAndPaused(RedisServer server, @Namespace String namespace) {
         try (JvmChild killed = child(server, namespace);
                 JvmChild paused = child(server, namespace)) {
-            killed.awaitLine(line -> line.equals("ready"), Duration.ofSeconds(30));
-            paused.awaitLine(line -> line.equals("ready"), Duration.ofSeconds(30));
+            killed.awaitLine(line -> line.endsWith("ready"), Duration.ofSeconds(30));
+            paused.awaitLine(line -> line.endsWith("ready"), Duration.ofSeconds(30));
             Queue<String> done = new ConcurrentLinkedQueue<>();
             consume(rig, done);
             awaitMembers(3);
@@ -245,7 +245,12 @@ class PartitionMembersIT {
                 .option("-Xshare:auto")
                 .option("-XX:+UseSerialGC")
                 .option("-Xmx128m")
-                .args(server.uri(), namespace, String.valueOf(LONG.lease().toMillis()), "8")
+                .args(
+                        server.uri(),
+                        namespace,
+                        String.valueOf(LONG.lease().toMillis()),
+                        "8",
+                        KilledConsumer.Mode.RECEIVE.name())
                 .start();
     }
 

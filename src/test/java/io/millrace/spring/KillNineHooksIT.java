@@ -132,6 +132,8 @@ class KillNineHooksIT {
                 .option("-Xshare:auto")
                 .option("-XX:+UseSerialGC")
                 .option("-XX:-UsePerfData")
+                .option("-XX:+UnlockDiagnosticVMOptions")
+                .option("-XX:-BytecodeVerificationRemote") // starts sooner
                 .option("-Xmx128m")
                 .args(database.r2dbc(), redis.uri(), namespace, "s" + started++ + "-")
                 .start();

@@ -171,6 +171,8 @@ class KillNineDrainIT {
                 .option("-Xshare:auto")
                 .option("-XX:+UseSerialGC")
                 .option("-XX:-UsePerfData")
+                .option("-XX:+UnlockDiagnosticVMOptions")
+                .option("-XX:-BytecodeVerificationRemote") // starts sooner
                 .option("-Xmx128m")
                 .args(server.uri(), namespace)
                 .start();
