@@ -18,11 +18,13 @@ public final class BlockHoundExtension implements BeforeAllCallback {
     }
 
     /**
-     * Where Lettuce takes a lock for as long as it looks something up or puts it down, class to methods. Reported while it waits for one,
-     * the error leaves the lock's queue with somebody in it who will never take it, and every later caller waits for ever: connecting,
-     * or commands of a cluster, end for the whole process.
+     * Where Lettuce, or a timer of the JDK, takes a lock for as long as it looks something up or puts it down, class to methods. Reported
+     * while it waits for one, the error leaves the lock's queue with somebody in it who will never take it, and every later caller waits
+     * for ever: connecting, commands of a cluster, or all timers of a scheduler, end for the whole process.
      */
     static final Map<String, List<String>> BRIEF_LOCKS = Map.of(
+            "java.util.concurrent.ScheduledThreadPoolExecutor$DelayedWorkQueue",
+                    List.of("offer", "remove", "peek", "size", "clear"), // a timer that is set or cancelled
             "io.lettuce.core.internal.AbstractInvocationHandler$MethodTranslator", List.of("of"),
             "io.lettuce.core.cluster.PooledClusterConnectionProvider",
                     List.of(

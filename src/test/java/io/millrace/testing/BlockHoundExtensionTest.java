@@ -22,7 +22,7 @@ class BlockHoundExtensionTest {
                     .map(Method::getName)
                     .toList();
         } catch (ClassNotFoundException e) {
-            throw new AssertionError(type + " is not in this Lettuce", e);
+            throw new AssertionError(type + " is not there", e);
         }
     }
 }
