@@ -3,6 +3,7 @@ package io.millrace.server;
 import io.millrace.json.EventCodec;
 import io.millrace.queue.Cap;
 import io.millrace.queue.DeadLetter;
+import io.millrace.queue.DwellTimes;
 import io.millrace.queue.FacetLoad;
 import io.millrace.queue.FacetPolicy;
 import io.millrace.queue.PolicySettings;
@@ -91,7 +92,7 @@ public final class QueueShapes {
                 "buckets",
                 load.dwell().buckets().stream()
                         .filter(bucket -> bucket.count() > 0)
-                        .map(bucket -> Map.of("upToMs", bucket.upTo().toMillis(), "count", bucket.count()))
+                        .map(QueueShapes::bucket)
                         .toList());
         shape.put("dwell", dwell);
         if (load.partitions().size() > 1) {
@@ -102,6 +103,13 @@ public final class QueueShapes {
                                     "partition", one.partition(), "facets", one.facets(), "waiting", one.waiting()))
                             .toList());
         }
+        return shape;
+    }
+
+    private static Map<String, Object> bucket(DwellTimes.Bucket bucket) {
+        Map<String, Object> shape = new LinkedHashMap<>(); // in this order
+        shape.put("upToMs", bucket.upTo().toMillis());
+        shape.put("count", bucket.count());
         return shape;
     }
 
