@@ -50,16 +50,17 @@ public record DwellTimes(List<Bucket> buckets, long count, Duration sum) {
         return ms <= 1 ? 0 : Math.min(BUCKETS - 1, 64 - Long.numberOfLeadingZeros(ms - 1));
     }
 
-    /** Reads what {@code queue/dwell.lua} keeps. */
+    /** Reads what {@code queue/dwell.lua} keeps; a field of another version is passed over. */
     static DwellTimes read(Object hash) {
         Reply fields = Reply.of(hash);
         long[] counts = new long[BUCKETS];
         long sum = 0;
         for (int i = 0; i + 1 < fields.size(); i += 2) {
-            if (fields.text(i).equals("sum")) {
+            String field = fields.text(i);
+            if (field.equals("sum")) {
                 sum = fields.number(i + 1);
-            } else {
-                counts[Integer.parseInt(fields.text(i))] = fields.number(i + 1);
+            } else if (field.matches("\\d{1,2}") && Integer.parseInt(field) < BUCKETS) {
+                counts[Integer.parseInt(field)] = fields.number(i + 1);
             }
         }
         return of(counts, sum);

@@ -193,6 +193,7 @@ public final class Queues {
                 .flatMap(queue -> queue.layout().close())
                 .then()
                 .timeout(LAST_WORDS, Mono.empty(), redis.worker())
+                .onErrorComplete() // closed already: nobody keeps the time any more
                 .then(Mono.fromRunnable(registry::close));
     }
 }

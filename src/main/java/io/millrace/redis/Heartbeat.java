@@ -53,7 +53,9 @@ final class Heartbeat {
     synchronized void watch(StatefulConnection<byte[], byte[]> connection) {
         connections.add(connection);
         if (ticks == null) {
-            ticks = Flux.interval(INTERVAL).onBackpressureDrop().subscribe(tick -> beat());
+            ticks = Flux.interval(INTERVAL)
+                    .onBackpressureDrop()
+                    .subscribe(tick -> beat(), error -> log.error("connections are not watched any more", error));
         }
     }
 
@@ -79,7 +81,13 @@ final class Heartbeat {
     private void beat() {
         connections.removeIf(Heartbeat::isClosed);
         pulses.keySet().removeIf(Heartbeat::isClosed);
-        connections.forEach(connection -> each(connection, this::beat));
+        for (StatefulConnection<byte[], byte[]> connection : connections) {
+            try {
+                each(connection, this::beat);
+            } catch (RuntimeException e) { // the others' hearts go on beating, and this one's with the next tick
+                log.warn("a connection could not be asked for a sign of life: {}", e.toString());
+            }
+        }
     }
 
     /** Of a cluster the connections to its masters, which are open already; one that is not is being made. */

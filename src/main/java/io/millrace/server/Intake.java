@@ -80,6 +80,12 @@ final class Intake {
 
     /** The failure that ended it, with what had been done. Events with ids may all be sent again. */
     Problem stopped(Throwable failure) {
-        return Problem.from(failure).with("delivered", delivered).with("rejected", rejected);
+        Problem problem = Problem.from(failure);
+        shape().forEach((field, value) -> {
+            if (!field.equals("events")) { // it may be large
+                problem.with(field, value);
+            }
+        });
+        return problem;
     }
 }

@@ -131,7 +131,7 @@ public final class ChangeStream {
      * @return ends with the last entry there is; demand decides how much is read
      */
     public Flux<StreamEntry> entries(EntryId after) {
-        return shards().concatMap(keys -> pages(keys.logKey(), after).map(reply -> Session.entries(reply)), 1)
+        return shards().concatMap(keys -> pages(keys.logKey(), after).map(StreamEntry::of), 1)
                 .concatMapIterable(page -> page, 1);
     }
 
@@ -143,7 +143,7 @@ public final class ChangeStream {
     public Flux<StreamEntry> newest(int n) {
         Check.between("n", n, 1, 10_000);
         return shards().concatMap(keys -> Calls.call(redis, "XREVRANGE", keys.logKey(), "+", "-", "COUNT", n))
-                .map(page -> Session.entries(Reply.of(page)))
+                .map(page -> StreamEntry.of(Reply.of(page)))
                 .reduce(
                         List.<StreamEntry>of(),
                         (some, others) -> Stream.concat(some.stream(), others.stream())

@@ -126,7 +126,7 @@ final class Lane {
         EntryId[] from = {after};
         return Mono.defer(
                         () -> Calls.call(redis, "XRANGE", keys.logKey(), "(" + from[0], upTo.toString(), "COUNT", PAGE))
-                .map(page -> Session.entries(Reply.of(page)))
+                .map(page -> StreamEntry.of(Reply.of(page)))
                 .doOnNext(page -> {
                     page.forEach(this::remember);
                     from[0] = page.isEmpty() ? upTo : page.get(page.size() - 1).id();

@@ -6,15 +6,11 @@ import io.millrace.lock.LeaseLostException;
 import io.millrace.redis.BlockingReader;
 import io.millrace.redis.PubSub;
 import io.millrace.redis.Redis;
-import io.millrace.redis.Reply;
 import io.millrace.redis.WakeUp;
 import io.millrace.stream.StreamScripts.Standing;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicReference;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
@@ -38,12 +34,8 @@ final class Session {
     /** How long one read waits on the server: longer saves commands while idle. */
     static final Duration BLOCK = Duration.ofSeconds(2);
 
-    private static final byte[] PAYLOAD = StreamKeys.bytes("payload");
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
     private static final Duration PAUSE = Duration.ofMillis(100);
-
-    /** One of what was asked for is to be read here. */
-    private static final Object CLAIM = new Object();
 
     /** What is put aside with a commit. */
     record Parked(StreamEntry entry, int attempts, String cause) {
@@ -66,7 +58,7 @@ final class Session {
     private final WakeUp wake;
     private final Lane lane;
     private final Demand demand;
-    private final AtomicReference<@Nullable Object> claim = new AtomicReference<>(); // CLAIM, then the batch
+    private final Claim claim;
     private final Tail tail;
 
     // Touched by the loop only, one round after another.
@@ -93,6 +85,7 @@ final class Session {
             Demand demand,
             Tail tail) {
         this.demand = demand;
+        this.claim = new Claim(demand);
         this.tail = tail;
         this.redis = redis;
         this.keys = keys;
@@ -115,7 +108,7 @@ final class Session {
                 attached -> {
                     attached.close();
                     demand.leave(wake);
-                    giveBack(); // it was on its way when this ended: nobody gets it
+                    claim.giveBack(); // it was on its way when this ended: nobody gets it
                 });
     }
 
@@ -126,7 +119,7 @@ final class Session {
 
     /** False: this ended while the batch was on its way, and its demand was given to others; it is not handed out. */
     boolean handOver(StreamBatch batch) {
-        if (!claim.compareAndSet(batch, null)) {
+        if (!claim.spend(batch)) {
             return false;
         }
         if (batch.backfill()) {
@@ -289,20 +282,13 @@ final class Session {
     /** Takes one of what was asked for, and gives it back if there is no batch for it. */
     private Mono<StreamBatch> claimed(Mono<StreamBatch> reading) {
         return Mono.defer(() -> {
-            if (!demand.take()) {
+            if (!claim.take()) {
                 return Mono.empty(); // another one was faster; what was read is read again
             }
-            claim.set(CLAIM);
-            return reading.filter(batch -> claim.compareAndSet(CLAIM, batch))
-                    .switchIfEmpty(Mono.fromRunnable(this::giveBack))
-                    .doOnError(error -> giveBack());
+            return reading.filter(claim::fill)
+                    .switchIfEmpty(Mono.fromRunnable(claim::giveBack))
+                    .doOnError(error -> claim.giveBack());
         });
-    }
-
-    private void giveBack() {
-        if (claim.getAndSet(null) != null) {
-            demand.add(1);
-        }
     }
 
     private Mono<List<StreamEntry>> log(int most, Object... block) {
@@ -310,7 +296,9 @@ final class Session {
         words.addAll(List.of(block));
         words.addAll(List.of("STREAMS", keys.logKey(), position.toString()));
         return reader.xread(
-                        PAYLOAD, (ms, seq, payload) -> new StreamEntry(new EntryId(ms, seq), payload), words.toArray())
+                        StreamEntry.PAYLOAD,
+                        (ms, seq, payload) -> new StreamEntry(new EntryId(ms, seq), payload),
+                        words.toArray())
                 .defaultIfEmpty(List.of());
     }
 
@@ -330,23 +318,6 @@ final class Session {
     private Mono<StreamBatch> backfill() {
         return lane.next(options.batchSize(), position)
                 .map(entries -> new StreamBatch(keys.stream(), keys.shard(), entries, true, lease.fence()));
-    }
-
-    static List<StreamEntry> entries(Reply replies) {
-        List<StreamEntry> entries = new ArrayList<>(replies.size());
-        for (int i = 0; i < replies.size(); i++) {
-            Reply one = replies.list(i);
-            EntryId id = EntryId.parse(one.text(0));
-            byte[] payload = null;
-            if (!one.isNull(1)) {
-                Reply fields = one.list(1);
-                for (int f = 0; f + 1 < fields.size() && payload == null; f += 2) {
-                    payload = Arrays.equals(fields.bytes(f), PAYLOAD) ? fields.bytes(f + 1) : null;
-                }
-            }
-            entries.add(new StreamEntry(id, payload));
-        }
-        return entries;
     }
 
     /** Compares where we stand with what is there; puts the consumer on record again if Redis has lost everything. */

@@ -2,11 +2,18 @@ package io.millrace.stream;
 
 import io.millrace.MalformedEventException;
 import io.millrace.json.Json;
+import io.millrace.redis.Reply;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** One change, at its place in the stream. Its payload is read when first asked for. */
 public final class StreamEntry {
+
+    /** The field of an entry that has it all. */
+    static final byte[] PAYLOAD = StreamKeys.bytes("payload");
 
     private static final Object UNREAD = new Object();
 
@@ -18,6 +25,24 @@ public final class StreamEntry {
     StreamEntry(EntryId id, byte @Nullable [] bytes) {
         this.id = id;
         this.bytes = bytes;
+    }
+
+    /** Those of an answer, as {@code XRANGE} gives them. */
+    static List<StreamEntry> of(Reply answer) {
+        List<StreamEntry> entries = new ArrayList<>(answer.size());
+        for (int i = 0; i < answer.size(); i++) {
+            Reply one = answer.list(i);
+            EntryId id = EntryId.parse(one.text(0));
+            byte[] payload = null;
+            if (!one.isNull(1)) {
+                Reply fields = one.list(1);
+                for (int f = 0; f + 1 < fields.size() && payload == null; f += 2) {
+                    payload = Arrays.equals(fields.bytes(f), PAYLOAD) ? fields.bytes(f + 1) : null;
+                }
+            }
+            entries.add(new StreamEntry(id, payload));
+        }
+        return entries;
     }
 
     /** Where it stands. */

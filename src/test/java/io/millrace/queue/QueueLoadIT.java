@@ -80,6 +80,7 @@ class QueueLoadIT {
                                 .hasSize(80);
                     }
                     other.mill.shutdown().block(SOON);
+                    other.mill.shutdown().block(SOON); // a second time there is nothing left to do
                 }
             }
             rig.mill.queue("parted").lease(200, LONG).blockLast(SOON);

@@ -49,6 +49,23 @@ class StreamClusterIT {
     }
 
     @Test
+    @Tag("L2")
+    @DisplayName("L2 a read that blocks for longer than commands may take ends with nothing, not with an error")
+    void blocks() {
+        try (RedisClusterFixture cluster = RedisClusterFixture.start();
+                StreamRig rig = rig(cluster)) {
+            assertThat(rig.mill
+                            .redis()
+                            .dedicated(Duration.ofSeconds(3))
+                            .flatMap(reader -> reader.call("XREAD", "BLOCK", 3_000, "STREAMS", "sc:nothing", "$")
+                                    .hasElement()
+                                    .delayUntil(any -> reader.close()))
+                            .block(SOON))
+                    .isFalse();
+        }
+    }
+
+    @Test
     @Tag("T5")
     @Tag("T6")
     @DisplayName(
