@@ -1,9 +1,18 @@
 package io.millrace.json;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
 /** Walks over JSON of a known shape, printable ASCII without escapes; anything else makes it stop matching, and stay so. */
 final class AsciiScanner {
+
+    private static final VarHandle EIGHT = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+
+    private static final long EACH = 0x0101010101010101L;
+    private static final long HIGHEST = 0x8080808080808080L;
 
     private final byte[] json;
     private int position;
@@ -22,19 +31,13 @@ final class AsciiScanner {
         return position;
     }
 
-    AsciiScanner expect(String text) {
-        int length = text.length();
-        if (!matches || json.length - position < length) {
+    AsciiScanner expect(byte[] text) {
+        int end = position + text.length;
+        if (matches && end <= json.length && Arrays.equals(json, position, end, text, 0, text.length)) {
+            position = end;
+        } else {
             matches = false;
-            return this;
         }
-        for (int i = 0; i < length; i++) {
-            if (json[position + i] != text.charAt(i)) {
-                matches = false;
-                return this;
-            }
-        }
-        position += length;
         return this;
     }
 
@@ -60,7 +63,7 @@ final class AsciiScanner {
             return "";
         }
         int start = position + 1;
-        for (int i = start; i < json.length; i++) {
+        for (int i = plain(start); i < json.length; i++) {
             byte b = json[i];
             if (b == '"') {
                 position = i + 1;
@@ -74,13 +77,23 @@ final class AsciiScanner {
         return "";
     }
 
-    /** Whether this, and nothing more, is left. */
-    boolean atEnd(String text) {
-        if (matches && json.length - position == text.length()) {
-            AsciiScanner ahead = new AsciiScanner(json);
-            ahead.position = position;
-            return ahead.expect(text).matches();
+    /** Goes on by eight bytes for as long as none of them ends a string, see <i>Bit Twiddling Hacks</i>: determine if a word has a byte less than n. */
+    private int plain(int from) {
+        int i = from;
+        for (; i <= json.length - Long.BYTES; i += Long.BYTES) {
+            long eight = (long) EIGHT.get(json, i);
+            long quote = (eight ^ EACH * '"') - EACH;
+            long escape = (eight ^ EACH * '\\') - EACH;
+            long control = eight - EACH * ' ';
+            if (((quote | escape | control | eight) & HIGHEST) != 0) { // perhaps: byte by byte from here on
+                break;
+            }
         }
-        return false;
+        return i;
+    }
+
+    /** Whether this, and nothing more, is left. */
+    boolean atEnd(byte[] text) {
+        return matches && Arrays.equals(json, position, json.length, text, 0, text.length);
     }
 }

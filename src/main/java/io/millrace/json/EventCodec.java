@@ -34,18 +34,23 @@ public final class EventCodec {
     /** How long {@code "_at":1790000000000,} is. */
     private static final int AT_BYTES = 20;
 
-    private static final String BEGIN = "{\"" + AT + "\":";
-    private static final String ENVIRONMENT = ",\"environment\":";
-    private static final String TYPE = ",\"type\":";
-    private static final String NAME = ",\"name\":";
-    private static final String ID = ",\"id\":";
-    private static final String TIME = ",\"time\":\"";
-    private static final String DATA = ",\"data\":";
+    private static final byte[] BEGIN = ascii("{\"" + AT + "\":");
+    private static final byte[] ENVIRONMENT = ascii(",\"environment\":");
+    private static final byte[] TYPE = ascii(",\"type\":");
+    private static final byte[] NAME = ascii(",\"name\":");
+    private static final byte[] ID = ascii(",\"id\":");
+    private static final byte[] TIME = ascii(",\"time\":");
+    private static final byte[] END = ascii("}");
+    private static final byte[] DATA = ascii(",\"data\":");
 
     /** The latest time an event may bear: the last millisecond of the year 9999. */
     private static final long MAX_EPOCH_MS = 253_402_300_799_999L;
 
     private EventCodec() {}
+
+    private static byte[] ascii(String text) {
+        return text.getBytes(StandardCharsets.US_ASCII);
+    }
 
     /**
      * An event as it is stored and published: as {@link #write}, with the time of its delivery in front.
@@ -79,7 +84,12 @@ public final class EventCodec {
                 .string(event.type())
                 .ascii(NAME)
                 .string(event.name());
-        out.ascii(ID).string(event.id()).ascii(TIME).time(event.time()).ascii("\"");
+        out.ascii(ID)
+                .string(event.id())
+                .ascii(TIME)
+                .ascii("\"")
+                .time(event.time())
+                .ascii("\"");
         Object data = event.data();
         if (data != null) {
             out.ascii(DATA).value(data);
@@ -87,7 +97,7 @@ public final class EventCodec {
         for (Map.Entry<String, @Nullable Object> attribute : event.attributes().entrySet()) {
             out.ascii(",").name(attribute.getKey()).value(attribute.getValue());
         }
-        byte[] json = out.ascii("}").take();
+        byte[] json = out.ascii(END).take();
         int size = json.length - (at == null ? 0 : AT_BYTES);
         if (size > maxBytes) {
             throw new MalformedEventException("event " + event.id() + " has " + size + " bytes, more than the limit of "
@@ -166,7 +176,7 @@ public final class EventCodec {
         fields.type = scanner.expect(TYPE).string();
         fields.name = scanner.expect(NAME).string();
         fields.id = scanner.expect(ID).string();
-        String time = scanner.expect(",\"time\":").string();
+        String time = scanner.expect(TIME).string();
         if (!scanner.matches()) {
             return null;
         }
@@ -175,7 +185,7 @@ public final class EventCodec {
         } catch (DateTimeException | ArithmeticException e) {
             return null;
         }
-        if (scanner.atEnd("}")) {
+        if (scanner.atEnd(END)) {
             return fields;
         }
         int rest = scanner.position();
@@ -183,7 +193,7 @@ public final class EventCodec {
             return null;
         }
         json[rest] = '{'; // what follows is read as an object of its own
-        try (JsonParser parser = Json.MAPPER.createParser(json, rest, json.length - rest)) {
+        try (JsonParser parser = Json.parser(json, rest, json.length - rest)) {
             take(parser, fields);
             return fields;
         } catch (JacksonException e) {
@@ -194,7 +204,7 @@ public final class EventCodec {
     }
 
     private static Fields fields(byte[] json) {
-        try (JsonParser parser = Json.MAPPER.createParser(json)) {
+        try (JsonParser parser = Json.parser(json)) {
             Fields fields = new Fields();
             take(parser, fields);
             return fields;
@@ -237,7 +247,7 @@ public final class EventCodec {
         private @Nullable Instant at;
         private boolean hasData;
         private @Nullable Object data;
-        private final Map<String, @Nullable Object> attributes = new LinkedHashMap<>();
+        private Map<String, @Nullable Object> attributes = Map.of(); // most events have none
 
         void take(String field, JsonParser parser) {
             switch (field) {
@@ -256,6 +266,9 @@ public final class EventCodec {
                 default -> {
                     if (attributes.containsKey(field)) {
                         throw twice(field);
+                    }
+                    if (attributes.isEmpty()) {
+                        attributes = new LinkedHashMap<>();
                     }
                     attributes.put(field, Json.value(parser));
                 }

@@ -15,8 +15,10 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
+import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.json.JsonFactory;
+import tools.jackson.core.util.JsonRecyclerPools;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -35,15 +37,27 @@ public final class Json {
     /** How long one text may be, in characters: whatever fits into the largest event. */
     public static final int MAX_STRING = 64 << 20;
 
-    static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder()
-                    .streamReadConstraints(StreamReadConstraints.builder()
-                            .maxNestingDepth(MAX_DEPTH)
-                            .maxStringLength(MAX_STRING)
-                            .build())
+    // A thread keeps its buffers: the pool of all threads costs as much as reading a small event.
+    private static final JsonFactory FACTORY = JsonFactory.builder()
+            .recyclerPool(JsonRecyclerPools.threadLocalPool())
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNestingDepth(MAX_DEPTH)
+                    .maxStringLength(MAX_STRING)
                     .build())
             .build();
 
+    static final JsonMapper MAPPER = JsonMapper.builder(FACTORY).build();
+
     private Json() {}
+
+    /** A parser of a part of a text, within the bounds of this class; without what binding to types would need. */
+    static JsonParser parser(byte[] text, int from, int length) {
+        return FACTORY.createParser(ObjectReadContext.empty(), text, from, length);
+    }
+
+    static JsonParser parser(byte[] text) {
+        return parser(text, 0, text.length);
+    }
 
     /**
      * The value a JSON text stands for.
@@ -51,7 +65,7 @@ public final class Json {
      * @throws MalformedEventException if it is not exactly one JSON value, or out of bounds
      */
     public static @Nullable Object read(byte[] text) {
-        try (JsonParser parser = MAPPER.createParser(text)) {
+        try (JsonParser parser = parser(text)) {
             parser.nextToken();
             Object value = value(parser);
             end(parser);
@@ -68,7 +82,7 @@ public final class Json {
      * @throws MalformedEventException if it is not exactly one JSON value, or out of bounds
      */
     public static @Nullable Object field(byte[] text, String name) {
-        try (JsonParser parser = MAPPER.createParser(text)) {
+        try (JsonParser parser = parser(text)) {
             Object field = null;
             if (parser.nextToken() == JsonToken.START_OBJECT) {
                 Names names = new Names();

@@ -72,6 +72,13 @@ final class JsonWriter {
         return this;
     }
 
+    JsonWriter ascii(byte[] text) {
+        room(text.length);
+        System.arraycopy(text, 0, buffer, size, text.length);
+        size += text.length;
+        return this;
+    }
+
     /** A number that is not negative; the same again, as in a batch, costs next to nothing. */
     JsonWriter digits(long number) {
         if (number != latest) {

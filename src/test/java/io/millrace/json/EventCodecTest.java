@@ -187,6 +187,31 @@ class EventCodecTest {
     }
 
     @Test
+    @DisplayName("a character that needs care is found at any place of a text of any length")
+    void everyPlace() {
+        for (String special : List.of("\"", "\\", "\n", "\u001f", "\u007f", "\u0080", "é", "€", "\uD83D\uDE00")) {
+            for (int length = 0; length < 36; length++) {
+                for (int place = 0; place <= length; place++) {
+                    String text = "a".repeat(place) + special + "b".repeat(length - place);
+                    Event event = Event.of(text, "t", "n").withTime(AT);
+                    assertThat(EventCodec.readStored(EventCodec.writeStored(event, AT, 1 << 20))
+                                    .event())
+                            .isEqualTo(event);
+                }
+            }
+        }
+        byte[] bare = EventCodec.writeStored(Event.of("abcdefghijkl", "t", "n").withTime(AT), AT, 1 << 20);
+        int begin = new String(bare, StandardCharsets.US_ASCII).indexOf("abcdefghijkl");
+        for (int place = 0; place < 12; place++) {
+            for (int control = 0; control < ' '; control++) {
+                byte[] broken = bare.clone();
+                broken[begin + place] = (byte) control;
+                assertThatThrownBy(() -> EventCodec.readStored(broken)).isInstanceOf(MalformedEventException.class);
+            }
+        }
+    }
+
+    @Test
     @DisplayName("random and mutated bytes are refused or read, never anything else")
     void fuzz() {
         Random random = new Random(5);
