@@ -172,17 +172,24 @@ final class Driver {
         return now - last > PAUSE.toNanos() && lastDone.compareAndSet(last, now);
     }
 
-    /** Ends within a few seconds, whatever happens to connections that are being made just then. */
+    /**
+     * Ends within a few seconds, whatever happens to connections that are being made just then. Whoever asks for it, the driver does
+     * it on a thread that may wait: it takes locks that connections on their way hold.
+     */
     Mono<Void> close() {
         if (resources == null) {
-            return heartbeat == null ? Mono.empty() : inTime("closing connections", stage(heartbeat::close));
+            return heartbeat == null ? Mono.empty() : inTime("closing connections", closing(heartbeat::close));
         }
-        return inTime("closing connections", stage(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS)))
+        return inTime("closing connections", closing(() -> client.shutdownAsync(0, 2, TimeUnit.SECONDS)))
                 .publishOn(Schedulers.boundedElastic()) // ending threads takes a lock
                 .then(inTime("ending threads", Mono.create(sink -> {
                     endThreads();
                     resources.eventExecutorGroup().terminationFuture().addListener(done -> sink.success());
                 })));
+    }
+
+    private static Mono<Void> closing(Supplier<CompletableFuture<Void>> close) {
+        return stage(close).subscribeOn(Schedulers.boundedElastic());
     }
 
     /** The driver adds up what has ended without a lock: what it answers may never come. Event loops have ended with the client. */
