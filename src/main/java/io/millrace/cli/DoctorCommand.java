@@ -37,7 +37,11 @@ final class DoctorCommand extends Action {
                 console.say(" ".repeat(9) + finding.advice());
             }
         }
-        return switch (ServerDoctor.worst(findings)) {
+        return exitCode(ServerDoctor.worst(findings));
+    }
+
+    static int exitCode(ServerDoctor.Level worst) {
+        return switch (worst) {
             case OK -> Main.DONE;
             case WARNING -> Main.PARTLY;
             case ERROR -> Main.FAILED;

@@ -4,7 +4,7 @@ import io.millrace.server.ServerDoctor.Finding;
 import io.millrace.server.ServerDoctor.Level;
 import java.util.Map;
 
-/** What a server's INFO alone tells {@link ServerDoctor}. */
+/** What a server's INFO, with two of its settings, tells {@link ServerDoctor}. Empty settings: the user may not ask. */
 final class InfoChecks {
 
     private InfoChecks() {}
@@ -89,6 +89,80 @@ final class InfoChecks {
                         "Memory is nearly full. When it is, deliveries are refused (OOM) until queues drain.",
                         "Drain queues or raise maxmemory.")
                 : Finding.ok("maxmemory", value, "There is room.");
+    }
+
+    static Finding persistence(Map<String, String> info, String fsync) {
+        String on = info.getOrDefault("aof_enabled", "unknown");
+        if (on.equals("unknown")) {
+            return Finding.unknown("appendonly");
+        }
+        if (!on.equals("1")) {
+            return new Finding(
+                    "appendonly",
+                    Level.WARNING,
+                    "no",
+                    "There is no append-only file: when the server restarts, what came since the last snapshot is gone.",
+                    "CONFIG SET appendonly yes, and the same in redis.conf. For an embedded server: --data-dir DIR.");
+        }
+        return switch (fsync) {
+            case "always" ->
+                Finding.ok("appendonly", "yes, fsync always", "What was acknowledged survives a crash of the host.");
+            case "no" ->
+                new Finding(
+                        "appendonly",
+                        Level.WARNING,
+                        "yes, fsync no",
+                        "The operating system decides when data reach the disk; a crash of the host loses up to half a"
+                                + " minute.",
+                        "CONFIG SET appendfsync everysec, or always.");
+            case "" ->
+                Finding.ok(
+                        "appendonly",
+                        "yes, fsync unknown",
+                        "This user may not ask how often the file is written to disk; Redis' default is once a second.");
+            default ->
+                Finding.ok(
+                        "appendonly",
+                        "yes, fsync " + fsync,
+                        "A crash of the process loses at most what came while the disk was still being written to, a crash"
+                                + " of the host a second or two.");
+        };
+    }
+
+    /** @param least how many replicas a write needs; empty if the user may not ask */
+    static Finding replicas(Map<String, String> info, String least, boolean cluster) {
+        long connected = number(info, "connected_slaves");
+        // Told only where the setting is in force: how many of them are not further behind than min-replicas-max-lag.
+        long good = number(
+                info, info.containsKey("min_slaves_good_slaves") ? "min_slaves_good_slaves" : "connected_slaves");
+        if (least.isEmpty()) {
+            return Finding.unknown("min-replicas-to-write");
+        }
+        boolean master = !info.getOrDefault("role", "master").equals("slave");
+        if (!least.equals("0") && good < Long.parseLong(least) && master) {
+            return new Finding(
+                    "min-replicas-to-write",
+                    Level.ERROR,
+                    least + ", with " + good + " of " + connected + " replicas in step",
+                    "Too few replicas are in step, so this master refuses all writes (NOREPLICAS).",
+                    "Bring replicas back, or CONFIG SET min-replicas-to-write " + good
+                            + " until they are: then a failover may lose what was acknowledged.");
+        }
+        if (connected == 0 && !cluster) {
+            return Finding.ok(
+                    "min-replicas-to-write", least, "There are no replicas, so there is no failover to lose data in.");
+        }
+        return least.equals("0")
+                ? new Finding(
+                        "min-replicas-to-write",
+                        Level.WARNING,
+                        "0, with " + connected + " replicas",
+                        "A master that was cut off goes on accepting what the failover then throws away.",
+                        "CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 1, on every server.")
+                : Finding.ok(
+                        "min-replicas-to-write",
+                        least + ", with " + connected + " replicas",
+                        "A master that was cut off refuses writes.");
     }
 
     static long number(Map<String, String> info, String field) {

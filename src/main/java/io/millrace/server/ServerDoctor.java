@@ -94,11 +94,11 @@ public final class ServerDoctor {
                 Mono.just(InfoChecks.role(info, redis.isCluster())),
                 Mono.just(InfoChecks.policy(info)),
                 Mono.just(InfoChecks.memory(info)),
-                Mono.defer(() -> persistence(info)),
-                Mono.defer(() -> replicas(info)),
+                config("appendfsync").map(fsync -> InfoChecks.persistence(info, fsync)),
+                config("min-replicas-to-write").map(least -> InfoChecks.replicas(info, least, redis.isCluster())),
                 new AclCheck(redis).finding(),
                 Mono.defer(this::clock),
-                Mono.defer(this::latency)));
+                Flux.range(0, PINGS).concatMap(i -> ping()).collectList().map(ServerDoctor::latency)));
     }
 
     private Finding connection() {
@@ -121,102 +121,44 @@ public final class ServerDoctor {
                 "Check the address in --redis or MILLRACE_REDIS, the network between, and user and password.");
     }
 
-    private Mono<Finding> persistence(Map<String, String> info) {
-        String on = info.getOrDefault("aof_enabled", "unknown");
-        if (on.equals("unknown")) {
-            return Mono.just(Finding.unknown("appendonly"));
-        }
-        if (!on.equals("1")) {
-            return Mono.just(new Finding(
-                    "appendonly",
-                    Level.WARNING,
-                    "no",
-                    "There is no append-only file: when the server restarts, what came since the last snapshot is gone.",
-                    "CONFIG SET appendonly yes, and the same in redis.conf. For an embedded server: --data-dir DIR."));
-        }
-        return config("appendfsync").map(fsync -> switch (fsync) {
-            case "always" ->
-                Finding.ok("appendonly", "yes, fsync always", "What was acknowledged survives a crash of the host.");
-            case "no" ->
-                new Finding(
-                        "appendonly",
-                        Level.WARNING,
-                        "yes, fsync no",
-                        "The operating system decides when data reach the disk; a crash of the host loses up to half a"
-                                + " minute.",
-                        "CONFIG SET appendfsync everysec, or always.");
-            default ->
-                Finding.ok(
-                        "appendonly",
-                        "yes, fsync " + (fsync.isEmpty() ? "unknown" : fsync),
-                        "A crash of the process loses at most what came while the disk was still being written to, a crash"
-                                + " of the host a second or two.");
-        });
-    }
-
-    private Mono<Finding> replicas(Map<String, String> info) {
-        long connected = InfoChecks.number(info, "connected_slaves");
-        return config("min-replicas-to-write").map(text -> {
-            if (text.isEmpty()) {
-                return Finding.unknown("min-replicas-to-write");
-            }
-            if (connected == 0 && !redis.isCluster()) {
-                return Finding.ok(
-                        "min-replicas-to-write",
-                        text,
-                        "There are no replicas, so there is no failover to lose data in.");
-            }
-            return text.equals("0")
-                    ? new Finding(
-                            "min-replicas-to-write",
-                            Level.WARNING,
-                            "0, with " + connected + " replicas",
-                            "A master that was cut off goes on accepting what the failover then throws away.",
-                            "CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 1, on every server.")
-                    : Finding.ok(
-                            "min-replicas-to-write",
-                            text + ", with " + connected + " replicas",
-                            "A master that was cut off refuses writes.");
-        });
-    }
-
     private Mono<Finding> clock() {
         return Mono.defer(() -> {
             long before = System.currentTimeMillis();
             return redis.call("TIME").map(answer -> {
                 Reply time = Reply.of(answer);
                 long middle = (before + System.currentTimeMillis()) / 2;
-                long offset = time.number(0) * 1000 + time.number(1) / 1000 - middle;
-                String value = offset + " ms";
-                return Math.abs(offset) > CLOCK_TOLERANCE_MS
-                        ? new Finding(
-                                "clock",
-                                Level.WARNING,
-                                value,
-                                "The clocks of the server and of this machine differ. Leases and delays go by the server's"
-                                        + " alone; times of events, and ages computed from them, are off.",
-                                "Synchronise both machines by NTP.")
-                        : Finding.ok("clock", value, "The server and this machine agree on the time.");
+                return clock(time.number(0) * 1000 + time.number(1) / 1000 - middle);
             });
         });
     }
 
-    private Mono<Finding> latency() {
-        return Flux.range(0, PINGS).concatMap(i -> ping()).collectList().map(nanos -> {
-            List<Long> sorted = new ArrayList<>(nanos);
-            Collections.sort(sorted);
-            long middle = sorted.get(sorted.size() / 2);
-            long longest = sorted.get(sorted.size() - 1);
-            String value = String.format(Locale.ROOT, "p50 %.2f ms, max %.2f ms", middle / 1e6, longest / 1e6);
-            return middle > SLOW_PING.toNanos() || longest > STALLED_PING.toNanos()
-                    ? new Finding(
-                            "latency",
-                            Level.WARNING,
-                            value,
-                            "Answers take long: every pull and every delivery waits for at least one.",
-                            "Move closer to the server; look there with redis-cli --latency and SLOWLOG GET.")
-                    : Finding.ok("latency", value, "Over " + PINGS + " round trips.");
-        });
+    static Finding clock(long offsetMs) {
+        String value = offsetMs + " ms";
+        return Math.abs(offsetMs) > CLOCK_TOLERANCE_MS
+                ? new Finding(
+                        "clock",
+                        Level.WARNING,
+                        value,
+                        "The clocks of the server and of this machine differ. Leases and delays go by the server's"
+                                + " alone; times of events, and ages computed from them, are off.",
+                        "Synchronise both machines by NTP.")
+                : Finding.ok("clock", value, "The server and this machine agree on the time.");
+    }
+
+    static Finding latency(List<Long> nanos) {
+        List<Long> sorted = new ArrayList<>(nanos);
+        Collections.sort(sorted);
+        long middle = sorted.get(sorted.size() / 2);
+        long longest = sorted.get(sorted.size() - 1);
+        String value = String.format(Locale.ROOT, "p50 %.2f ms, max %.2f ms", middle / 1e6, longest / 1e6);
+        return middle > SLOW_PING.toNanos() || longest > STALLED_PING.toNanos()
+                ? new Finding(
+                        "latency",
+                        Level.WARNING,
+                        value,
+                        "Answers take long: every pull and every delivery waits for at least one.",
+                        "Move closer to the server; look there with redis-cli --latency and SLOWLOG GET.")
+                : Finding.ok("latency", value, "Over " + nanos.size() + " round trips.");
     }
 
     private Mono<Long> ping() {
