@@ -17,14 +17,14 @@ record Console(InputStream in, PrintStream out, PrintStream err, Terminal termin
     /**
      * Writes one line of data, at once: who reads them through a pipe sees them as they come.
      *
-     * @throws CannotDoException if nobody reads any more
+     * @throws ClosedOutputException if nobody reads any more
      */
     void data(@Nullable Object shape) {
         byte[] json = Json.write(shape);
         out.write(json, 0, json.length);
         out.write('\n');
         if (out.checkError()) { // flushes as well
-            throw new CannotDoException("standard output is closed");
+            throw new ClosedOutputException();
         }
     }
 

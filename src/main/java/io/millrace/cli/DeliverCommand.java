@@ -141,6 +141,9 @@ final class DeliverCommand extends Action {
         Tally tally = new Tally(console);
         try (Progress progress = Progress.over("delivering", file, console)) {
             Waiting.forEach(intake.deliver(lines(file, console.in(), progress)), tally::add);
+        } catch (ClosedOutputException e) {
+            console.say("standard output is closed; what follows line " + tally.last + " may not be delivered");
+            throw e;
         } catch (MillraceException e) {
             tally.sum();
             throw new MillraceException(

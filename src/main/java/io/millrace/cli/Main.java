@@ -55,7 +55,8 @@ import reactor.core.Exceptions;
             "  MILLRACE_REDIS=redis://localhost millrace serve --port 8080",
             "",
             "Data go to standard output as one JSON object a line, everything else to standard error.",
-            "Exit codes: 0 done, 1 done in part or something was found, 2 not done."
+            "Exit codes: 0 done, 1 done in part or something was found, 2 not done,"
+                    + " 141 nobody reads standard output any more."
         })
 public final class Main implements Runnable {
 
@@ -67,6 +68,9 @@ public final class Main implements Runnable {
 
     /** Nothing was done: wrong usage, or Redis cannot be reached. */
     static final int FAILED = 2;
+
+    /** Nobody reads standard output any more: what a shell reports of commands that SIGPIPE ends. Java ignores that signal. */
+    static final int UNREAD = 141;
 
     @Spec
     private CommandSpec spec;
@@ -169,6 +173,9 @@ public final class Main implements Runnable {
     private static int failed(CommandLine line, Exception thrown) {
         Throwable failure = Exceptions.unwrap(thrown);
         Main main = line.getCommand();
+        if (failure instanceof ClosedOutputException) {
+            return UNREAD;
+        }
         boolean expected = failure instanceof MillraceException
                 || failure instanceof EmbeddedRedisException
                 || failure instanceof IllegalArgumentException

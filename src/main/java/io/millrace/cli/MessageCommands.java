@@ -1,6 +1,8 @@
 package io.millrace.cli;
 
+import io.millrace.queue.Delivery;
 import io.millrace.queue.LeaseOptions;
+import io.millrace.queue.Message;
 import io.millrace.queue.QueueGroup;
 import io.millrace.server.Shapes;
 import java.time.Duration;
@@ -8,6 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -76,7 +80,6 @@ final class MessageCommands {
 
         @Override
         int run(Session session) {
-            Console console = session.console();
             LeaseOptions options = options();
             QueueGroup group = session.mill().queues().group(queues());
             int taken = 0;
@@ -84,18 +87,43 @@ final class MessageCommands {
             while (taken < n && taken != before) {
                 before = taken;
                 int now = Math.min(n - taken, LeaseOptions.MAX_BATCH_SIZE);
-                Flux<Map<String, @Nullable Object>> some = options == null
-                        ? group.pull(now).map(Shapes::message)
-                        : group.lease(now, options).map(Shapes::delivery);
-                List<Map<String, @Nullable Object>> batch =
-                        Objects.requireNonNull(some.collectList().block());
-                batch.forEach(console::data);
-                taken += batch.size();
+                taken += options == null
+                        ? shown(group.pull(now), Shapes::message, session, Pull::told)
+                        : shown(group.lease(now, options), Shapes::delivery, session, Pull::released);
             }
             if (taken == 0) {
                 sayIfUnknown(session);
             }
             return Main.DONE;
+        }
+
+        /** Prints each; what nobody reads any more is treated otherwise. */
+        private static <T> int shown(
+                Flux<T> some,
+                Function<T, Map<String, @Nullable Object>> shape,
+                Session session,
+                BiConsumer<Session, List<T>> unread) {
+            List<T> batch = Objects.requireNonNull(some.collectList().block());
+            for (int i = 0; i < batch.size(); i++) {
+                try {
+                    session.console().data(shape.apply(batch.get(i)));
+                } catch (ClosedOutputException closed) {
+                    unread.accept(session, batch.subList(i, batch.size()));
+                    throw closed;
+                }
+            }
+            return batch.size();
+        }
+
+        private static void told(Session session, List<Message> gone) {
+            session.console()
+                    .say("standard output is closed: " + gone.size()
+                            + (gone.size() == 1 ? " message was" : " messages were")
+                            + " taken from the queue and could not be printed; --lease would have kept them");
+        }
+
+        private static void released(Session session, List<Delivery> unread) {
+            Flux.fromIterable(unread).flatMap(Delivery::release).then().block();
         }
 
         private @Nullable LeaseOptions options() {

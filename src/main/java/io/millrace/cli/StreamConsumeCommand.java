@@ -18,7 +18,8 @@ import reactor.core.scheduler.Schedulers;
 @Command(
         name = "consume",
         description = "Read as a consumer: {stream, id, payload} each, committed after it was printed."
-                + " Ends with the last entry there is, unless --follow.",
+                + " Ends with the last entry there is, unless --follow; or when nobody reads any more: a batch that could"
+                + " not be printed whole is not committed.",
         footer = {
             "%nExamples:",
             "  millrace stream consume products indexer --batch 100",

@@ -17,6 +17,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Another JVM with this one's class path, running a main class of ours: to be killed, paused, told to end. It ends when
@@ -50,6 +51,7 @@ public final class JvmChild implements AutoCloseable {
         private final Class<?> main;
         private final List<String> options = new ArrayList<>();
         private final List<String> arguments = new ArrayList<>();
+        private @Nullable String reader;
 
         private Builder(Class<?> main) {
             this.main = main;
@@ -72,9 +74,21 @@ public final class JvmChild implements AutoCloseable {
             return this;
         }
 
+        /**
+         * Has a command of the shell, such as {@code head -n 3}, read its standard output; what that prints is read here. When the
+         * child has ended a line {@code exit} with its status follows.
+         */
+        public Builder pipedInto(String command) {
+            reader = command;
+            return this;
+        }
+
         /** Starts the child; it may not have reached its main method yet. */
         public JvmChild start() {
             List<String> command = new ArrayList<>();
+            if (reader != null) {
+                command.addAll(List.of("/bin/sh", "-c", "{ \"$@\"; echo exit $? >&2; } | " + reader, "sh"));
+            }
             command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
             command.addAll(options);
             // Surefire may start this JVM with a class path of one jar whose manifest lists the real one, which it
@@ -133,6 +147,7 @@ public final class JvmChild implements AutoCloseable {
 
     /** SIGKILL, then waits until it is gone. */
     public void kill9() {
+        process.descendants().forEach(ProcessHandle::destroyForcibly);
         process.toHandle()
                 .destroyForcibly(); // Process.destroy would close the streams as well, and lose the last lines
         awaitEnd(KILL_BUDGET);
