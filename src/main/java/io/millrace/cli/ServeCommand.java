@@ -5,18 +5,26 @@ import io.millrace.drain.DrainBuilder;
 import io.millrace.drain.DrainEnvironment;
 import io.millrace.drain.DrainEvent;
 import io.millrace.server.DrainMount;
+import io.millrace.server.Durations;
 import io.millrace.server.MillraceServer;
 import io.millrace.server.ServerSettings;
+import io.millrace.stream.Trimmer;
+import io.millrace.stream.Upkeep;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Option;
 
 @Command(
@@ -24,7 +32,8 @@ import picocli.CommandLine.Option;
         description =
                 "Serve the operations API over HTTP until SIGTERM: events, queues, live listening, health, metrics."
                         + " Receive change notifications for a drain when ROUTEMASTER_DRAIN_TOKENS or"
-                        + " MILLRACE_WEBHOOK_SECRETS (lists with commas) say who may send them.",
+                        + " MILLRACE_WEBHOOK_SECRETS (lists with commas) say who may send them."
+                        + " Look after change streams: --maintain-streams, or --delayer and --trimmer.",
         footerHeading = "%nExamples:%n",
         footer = {
             "  MILLRACE_REDIS=redis://localhost millrace serve",
@@ -41,6 +50,9 @@ import picocli.CommandLine.Option;
             "  ROUTEMASTER_DRAIN_TOKENS=demo millrace serve --events-to-queues",
             "  curl -u demo:x localhost:8080/events -H 'Content-Type: application/json'"
                     + " -d '[{\"topic\":\"widgets\",\"type\":\"update\",\"url\":\"https://example.com/widgets/1\",\"t\":1503000000000}]'",
+            "",
+            "  millrace serve --maintain-streams              # all streams: notes moved after 5m, trimmed every 30s",
+            "  millrace serve --delayer products=10m --delayer orders --trimmer products=1m",
             "",
             "All of it is described at /openapi.json. A token comes from --token-file or MILLRACE_TOKEN."
         })
@@ -84,15 +96,46 @@ final class ServeCommand extends Action {
             description = "Deliver what changed to queues as well: topic as environment, type of change, URL as name.")
     private boolean eventsToQueues;
 
+    @Option(
+            names = "--delayer",
+            paramLabel = "STREAM[=DELAY]",
+            description =
+                    "Move repair notes of this stream when they are so old, 5m by default: longer than the longest"
+                            + " transaction. May be repeated, and run in several processes. A name that has a = needs a DELAY.")
+    private List<String> delayers = List.of();
+
+    @Option(
+            names = "--trimmer",
+            paramLabel = "STREAM[=EVERY]",
+            description = "Remove from this stream what every registered consumer has committed, every 30s by default."
+                    + " May be repeated, and run in several processes.")
+    private List<String> trimmers = List.of();
+
+    @Option(
+            names = "--maintain-streams",
+            paramLabel = "DELAY",
+            arity = "0..1",
+            fallbackValue = "5m",
+            showDefaultValue = Visibility.NEVER,
+            description =
+                    "A delayer and a trimmer for every stream there is, or will be; notes are moved when they are so"
+                            + " old, 5m by default. What --delayer and --trimmer say of a stream holds for it.")
+    private @Nullable Duration maintain;
+
+    @Override
+    void check() {
+        times(delayers, Upkeep.DEFAULT_DELAY);
+        times(trimmers, Trimmer.DEFAULT_EVERY);
+    }
+
     @Override
     int run(Session session) {
         ServerSettings settings =
                 ServerSettings.builder().host(host).port(port).token(token()).build();
         DrainMount drain = drain(session);
-        MillraceServer server = Objects.requireNonNull((drain == null
-                        ? MillraceServer.start(session.mill(), settings)
-                        : MillraceServer.start(session.mill(), settings, drain))
-                .block());
+        Upkeep upkeep = upkeep(session);
+        MillraceServer server = Objects.requireNonNull(
+                MillraceServer.start(session.mill(), settings, drain, upkeep).block());
         CountDownLatch end = new CountDownLatch(1);
         Signals.onEnd(end::countDown);
         String address = "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + server.port();
@@ -104,7 +147,14 @@ final class ServeCommand extends Action {
             session.console().say("receiving for drain \"" + drainName + "\" at " + address + eventsPath);
             shape.put("events", address + eventsPath);
         }
-        session.console().data(shape);
+        if (upkeep != null) {
+            session.console().say("looking after " + kept());
+        }
+        try {
+            session.console().data(shape);
+        } catch (ClosedOutputException unread) {
+            // A service that nobody reads is one all the same.
+        }
         try {
             end.await();
         } catch (InterruptedException e) {
@@ -116,6 +166,43 @@ final class ServeCommand extends Action {
         server.stop().block();
         session.console().say("stopped");
         return Main.DONE;
+    }
+
+    private @Nullable Upkeep upkeep(Session session) {
+        if (maintain == null && delayers.isEmpty() && trimmers.isEmpty()) {
+            return null;
+        }
+        Upkeep upkeep = session.mill().streams().upkeep();
+        if (maintain != null) {
+            upkeep = upkeep.all(maintain);
+        }
+        for (Map.Entry<String, Duration> each :
+                times(delayers, Upkeep.DEFAULT_DELAY).entrySet()) {
+            upkeep = upkeep.delayer(each.getKey(), each.getValue());
+        }
+        for (Map.Entry<String, Duration> each :
+                times(trimmers, Trimmer.DEFAULT_EVERY).entrySet()) {
+            upkeep = upkeep.trimmer(each.getKey(), each.getValue());
+        }
+        return upkeep;
+    }
+
+    private String kept() {
+        Set<String> named = new TreeSet<>(times(delayers, Upkeep.DEFAULT_DELAY).keySet());
+        named.addAll(times(trimmers, Trimmer.DEFAULT_EVERY).keySet());
+        return maintain != null ? "all streams" : "streams " + String.join(", ", named);
+    }
+
+    /** Streams and what was said of each; the last = divides the two. */
+    private static Map<String, Duration> times(List<String> all, Duration otherwise) {
+        Map<String, Duration> times = new LinkedHashMap<>();
+        for (String one : all) {
+            int mark = one.lastIndexOf('=');
+            times.put(
+                    mark < 0 ? one : one.substring(0, mark),
+                    mark < 0 ? otherwise : Durations.parse(one.substring(mark + 1)));
+        }
+        return times;
     }
 
     private @Nullable DrainMount drain(Session session) {

@@ -13,6 +13,7 @@ import io.millrace.MillraceException;
 import io.millrace.drain.Drain;
 import io.millrace.drain.DrainState;
 import io.millrace.queue.Delivered;
+import io.millrace.stream.Upkeep;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
@@ -122,6 +123,10 @@ final class Metrics {
 
     void rejected() {
         rejected.increment();
+    }
+
+    void kept(Upkeep.Report report) {
+        streams.kept(report);
     }
 
     void pulled(int messages) {

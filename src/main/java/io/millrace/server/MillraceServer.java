@@ -5,6 +5,7 @@ import io.millrace.MillraceException;
 import io.millrace.drain.http.DrainEndpoint;
 import io.millrace.drain.http.HeadTimeout;
 import io.millrace.json.Json;
+import io.millrace.stream.Upkeep;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
 import io.netty.handler.codec.http.HttpHeaderNames;
@@ -39,8 +40,8 @@ import reactor.netty.resources.LoopResources;
 import reactor.util.retry.Retry;
 
 /**
- * Millrace over HTTP: the operations API, health, metrics, and the reception of a drain. {@link #start} returns it when it listens; {@link #stop} ends it in order:
- * it is not ready any more, takes no new connections, ends live listeners, lets requests under way finish, closes what is left.
+ * Millrace over HTTP: the operations API, health, metrics, and the reception of a drain; it may look after change streams as well.
+ * {@link #start} returns it when it listens; {@link #stop} ends it in order: it is not ready any more, takes no new connections, ends live listeners, lets requests under way finish, closes what is left.
  */
 public final class MillraceServer {
 
@@ -64,7 +65,8 @@ public final class MillraceServer {
 
     private final Millrace mill;
     private final @Nullable DrainMount mount;
-    private final Disposable.Swap processing = Disposables.swap();
+    private final @Nullable Upkeep upkeep;
+    private final Disposable.Composite running = Disposables.composite();
     private final ServerSettings settings;
     private final Access access;
     private final Router router = new Router();
@@ -79,9 +81,11 @@ public final class MillraceServer {
     private volatile boolean draining;
     private volatile @Nullable DisposableServer bound;
 
-    private MillraceServer(Millrace mill, ServerSettings settings, @Nullable DrainMount mount) {
+    private MillraceServer(
+            Millrace mill, ServerSettings settings, @Nullable DrainMount mount, @Nullable Upkeep upkeep) {
         this.mill = mill;
         this.mount = mount;
+        this.upkeep = upkeep;
         this.settings = settings;
         this.access = new Access(settings);
         this.metrics = new Metrics(mill, mount == null ? null : mount.drain(), requests, listeners);
@@ -119,12 +123,18 @@ public final class MillraceServer {
      * @throws MillraceException in the returned Mono, if the address is taken or not this machine's
      */
     public static Mono<MillraceServer> start(Millrace mill, ServerSettings settings) {
-        return Mono.defer(() -> new MillraceServer(mill, settings, null).bind());
+        return start(mill, settings, null, null);
     }
 
     /** As {@link #start(Millrace, ServerSettings)}; it receives for a drain as well, and runs it. */
     public static Mono<MillraceServer> start(Millrace mill, ServerSettings settings, DrainMount drain) {
-        return Mono.defer(() -> new MillraceServer(mill, settings, drain).bind());
+        return start(mill, settings, drain, null);
+    }
+
+    /** As {@link #start(Millrace, ServerSettings)}, with a drain, streams to look after, both, or neither. */
+    public static Mono<MillraceServer> start(
+            Millrace mill, ServerSettings settings, @Nullable DrainMount drain, @Nullable Upkeep upkeep) {
+        return Mono.defer(() -> new MillraceServer(mill, settings, drain, upkeep).bind());
     }
 
     /** The port it listens on. */
@@ -173,7 +183,10 @@ public final class MillraceServer {
                 .<MillraceServer>map(server -> {
                     bound = server;
                     if (mount != null) {
-                        processing.update(process(mount));
+                        running.add(process(mount));
+                    }
+                    if (upkeep != null) {
+                        running.add(keep(upkeep));
                     }
                     return this;
                 })
@@ -192,6 +205,14 @@ public final class MillraceServer {
                         none -> {},
                         error -> log.error("drain \"{}\" has stopped", name, error),
                         () -> log.debug("drain \"{}\" has ended", name));
+    }
+
+    private Disposable keep(Upkeep streams) {
+        return streams.reports()
+                .subscribe(
+                        metrics::kept,
+                        error -> log.error("streams are no longer looked after", error),
+                        () -> log.debug("looking after streams has ended"));
     }
 
     private MillraceException cannotListen(ChannelBindException e) {
@@ -322,7 +343,7 @@ public final class MillraceServer {
                 .then(loops.disposeLater(Duration.ZERO, Duration.ofSeconds(2)))
                 .onErrorComplete()
                 .doFinally(end -> {
-                    processing.dispose();
+                    running.dispose();
                     metrics.close();
                 });
     }

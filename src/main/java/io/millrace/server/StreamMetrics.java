@@ -1,5 +1,6 @@
 package io.millrace.server;
 
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.MultiGauge;
@@ -8,9 +9,12 @@ import io.micrometer.core.instrument.Tags;
 import io.millrace.Millrace;
 import io.millrace.stream.StreamState;
 import io.millrace.stream.StreamState.ConsumerState;
+import io.millrace.stream.Upkeep;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.ToDoubleFunction;
 import reactor.core.publisher.Flux;
@@ -22,6 +26,8 @@ final class StreamMetrics {
     /** Counting entries costs the server; whoever is this far behind is known to be. */
     static final int COUNTED = 10_000;
 
+    private final MeterRegistry registry;
+    private final Set<String> kept = ConcurrentHashMap.newKeySet();
     private final MultiGauge length;
     private final MultiGauge notes;
     private final MultiGauge lag;
@@ -34,6 +40,7 @@ final class StreamMetrics {
     private final AtomicInteger leftOut = new AtomicInteger();
 
     StreamMetrics(MeterRegistry registry) {
+        this.registry = registry;
         this.length = gauge(registry, "length", "Entries that were not trimmed");
         this.notes = gauge(registry, "notes", "Repair notes that wait");
         this.lag =
@@ -48,6 +55,26 @@ final class StreamMetrics {
                 .description("Streams whose figures are missing here: beyond the first " + Metrics.MAX_QUEUES
                         + ", or not looked at in time")
                 .register(registry);
+    }
+
+    /** Counts what this process did to a stream. Those beyond the first so many are counted together, without a name. */
+    void kept(Upkeep.Report report) {
+        String stream = report.stream();
+        boolean known = kept.contains(stream) || (kept.size() < Metrics.MAX_QUEUES && kept.add(stream));
+        count("notes.moved", "Repair notes this process moved", known ? stream : "", report.moved());
+        count(
+                "trimmed",
+                "Entries this process removed, all having committed them",
+                known ? stream : "",
+                report.removed());
+    }
+
+    private void count(String name, String description, String stream, long many) {
+        Counter.builder("millrace.stream." + name)
+                .description(description)
+                .tags("stream", stream)
+                .register(registry)
+                .increment((double) many);
     }
 
     /** Looks at the streams anew, for so long at the most; of what was not reached there are no figures. */

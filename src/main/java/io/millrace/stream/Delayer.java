@@ -47,15 +47,20 @@ public final class Delayer {
 
     /** Moves notes as they become due, until cancelled; goes on by itself after trouble with Redis. */
     public Mono<Void> run() {
+        return moves().then();
+    }
+
+    /** As {@link #run}, telling how many notes each look moved, often none. Demand is for looks. */
+    public Flux<Long> moves() {
         return layout.shards()
                 .flatMap(shards -> Flux.fromIterable(shards)
                         .flatMap(this::passOrWait, shards.size())
                         .reduce(Moved::plus))
                 .onErrorResume(Delayer::isPassing, this::away)
-                .flatMap(this::pauseAfter)
+                .flatMapMany(moved ->
+                        Flux.just(moved.count()).concatWith(pauseAfter(moved).then(Mono.empty())))
                 .repeat()
-                .takeUntilOther(redis.closed())
-                .then();
+                .takeUntilOther(redis.closed());
     }
 
     /** One shard that is away does not keep the others from going on. */

@@ -132,6 +132,11 @@ public final class Streams {
         return new Trimmer(redis, layout(stream));
     }
 
+    /** Runs delayers and trimmers of several streams; begins with none. */
+    public Upkeep upkeep() {
+        return new Upkeep(this, redis);
+    }
+
     /**
      * Masses of records for all consumers of a stream, beside its live entries.
      *

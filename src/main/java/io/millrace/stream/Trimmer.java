@@ -26,10 +26,12 @@ public final class Trimmer {
     /** How old the first entry may be that a consumer has not committed before it is reported as stale: 1 h. */
     public static final Duration DEFAULT_STALE_AFTER = Duration.ofHours(1);
 
+    /** The pause between passes: 30 s. */
+    public static final Duration DEFAULT_EVERY = Duration.ofSeconds(30);
+
     private static final Logger log = LoggerFactory.getLogger(Trimmer.class);
 
     private static final int AT_ONCE = 10_000;
-    private static final Duration DEFAULT_EVERY = Duration.ofSeconds(30);
     private static final Duration LEAST = Duration.ofMillis(10);
 
     /**
