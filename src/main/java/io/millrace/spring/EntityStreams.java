@@ -1,9 +1,11 @@
 package io.millrace.spring;
 
+import io.millrace.stream.ReplicaWait;
+import io.millrace.stream.StreamProducer;
 import io.millrace.stream.Streams;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -22,12 +24,22 @@ import org.jspecify.annotations.Nullable;
  */
 public final class EntityStreams {
 
+    private final Builder made;
     private final Streams all;
     private final Map<Class<?>, EntityStream> streams;
 
     private EntityStreams(Builder builder) {
+        this.made = builder;
         this.all = builder.all;
-        this.streams = Map.copyOf(builder.streams);
+        Map<String, StreamProducer> producers = new HashMap<>();
+        Map<Class<?>, EntityStream> known = new HashMap<>();
+        builder.entities.forEach((type, entity) -> known.put(
+                type,
+                new EntityStream(
+                        entity.stream(),
+                        producers.computeIfAbsent(entity.stream(), builder::producer),
+                        entity.custom())));
+        this.streams = Map.copyOf(known);
     }
 
     /** Begins with none. */
@@ -51,6 +63,11 @@ public final class EntityStreams {
         return all;
     }
 
+    /** The same, waiting for replicas, unless this says already how to. */
+    EntityStreams waitingUnlessSaid(ReplicaWait wait) {
+        return made.wait != null ? this : made.copy().waitFor(wait).build();
+    }
+
     Set<String> names() {
         return streams.values().stream().map(EntityStream::name).collect(Collectors.toSet());
     }
@@ -58,8 +75,11 @@ public final class EntityStreams {
     /** Collects entities. */
     public static final class Builder {
 
+        private record Entity(String stream, @Nullable Function<Object, ?> custom) {}
+
         private final Streams all;
-        private final Map<Class<?>, EntityStream> streams = new ConcurrentHashMap<>();
+        private final Map<Class<?>, Entity> entities = new HashMap<>();
+        private @Nullable ReplicaWait wait;
 
         private Builder(Streams all) {
             this.all = all;
@@ -67,7 +87,7 @@ public final class EntityStreams {
 
         /** Tells a stream about the changes of a class and of those below it; the payload is {@code {"id": …}}. */
         public Builder entity(Class<?> type, String stream) {
-            return add(type, new EntityStream(stream, all, null));
+            return add(type, new Entity(stream, null));
         }
 
         /**
@@ -77,20 +97,45 @@ public final class EntityStreams {
          *     {@link io.millrace.stream.Change}
          */
         public <T> Builder entity(Class<T> type, String stream, Function<? super T, ?> change) {
-            return add(type, new EntityStream(stream, all, entity -> change.apply(type.cast(entity))));
+            return add(type, new Entity(stream, entity -> change.apply(type.cast(entity))));
         }
 
-        private Builder add(Class<?> type, EntityStream stream) {
-            if (streams.putIfAbsent(type, stream) != null) {
+        /**
+         * Has what is produced wait until replicas have it. Repair notes they have not confirmed fail the save, or the commit, where the
+         * wait is failing, with {@link io.millrace.stream.NotReplicatedException}; else it is logged. Immediate changes never fail
+         * anything: what they lack is logged. Each stream takes a connection for it. Defaults to no wait.
+         */
+        public Builder waitFor(ReplicaWait newWait) {
+            this.wait = newWait;
+            return this;
+        }
+
+        private Builder add(Class<?> type, Entity entity) {
+            if (entities.putIfAbsent(type, entity) != null) {
                 throw new IllegalArgumentException(
                         type.getName() + " has a stream already; several consumers may read one stream");
             }
             return this;
         }
 
-        /** Done. */
+        private StreamProducer producer(String stream) {
+            return wait == null ? all.producer(stream) : all.producer(stream, wait);
+        }
+
+        private Builder copy() {
+            Builder copy = new Builder(all);
+            copy.entities.putAll(entities);
+            copy.wait = wait;
+            return copy;
+        }
+
+        /**
+         * Done.
+         *
+         * @throws IllegalArgumentException if it is to wait for replicas on a cluster, where no {@code WAIT} is possible
+         */
         public EntityStreams build() {
-            return new EntityStreams(this);
+            return new EntityStreams(copy());
         }
     }
 }

@@ -3,6 +3,8 @@ package io.millrace.spring;
 import io.millrace.Millrace;
 import io.millrace.MillraceException;
 import java.time.Duration;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.beans.factory.config.BeanPostProcessor;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
@@ -34,5 +36,22 @@ public final class MillraceAutoConfiguration {
             throw new MillraceException("millrace.streams.repair-after is empty, expected a duration such as 5m");
         }
         return new StreamUpkeep(streams.streams(), streams.names(), repairAfter);
+    }
+
+    /** Before anybody has declared entities that do not say it themselves. */
+    @Bean
+    @ConditionalOnProperty("millrace.streams.replicas.count")
+    static BeanPostProcessor millraceReplicas(ObjectProvider<MillraceProperties> properties) {
+        return new BeanPostProcessor() {
+            @Override
+            public Object postProcessAfterInitialization(Object bean, String name) {
+                if (!(bean instanceof EntityStreams streams)) {
+                    return bean;
+                }
+                MillraceProperties.Replicas replicas =
+                        properties.getObject().streams().replicas();
+                return replicas == null ? bean : streams.waitingUnlessSaid(replicas.toWait());
+            }
+        };
     }
 }

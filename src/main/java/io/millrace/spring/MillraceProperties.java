@@ -1,5 +1,6 @@
 package io.millrace.spring;
 
+import io.millrace.stream.ReplicaWait;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -29,10 +30,29 @@ public record MillraceProperties(
      *
      * @param repairAfter when repair notes are due, longer than the longest transaction; without it no delayer and no trimmer run here
      * @param noteTimeout how long a commit of JPA may wait for its repair notes
+     * @param replicas what replicas must have; without it nothing waits for them
      */
     public record Streams(
             @Nullable Duration repairAfter,
-            @DefaultValue("5s") Duration noteTimeout) {}
+            @DefaultValue("5s") Duration noteTimeout,
+            @Nullable Replicas replicas) {}
+
+    /**
+     * What {@code millrace.streams.replicas.*} says, see {@link ReplicaWait}.
+     *
+     * @param count how many replicas at least
+     * @param atMost how long to wait for them; shorter than {@code note-timeout}
+     * @param failing whether fewer make a save, or a commit, fail; else they are a warning in the log
+     */
+    public record Replicas(
+            int count,
+            @DefaultValue("1s") Duration atMost,
+            @DefaultValue("true") boolean failing) {
+
+        ReplicaWait toWait() {
+            return new ReplicaWait(count, atMost, failing);
+        }
+    }
 
     /** Never the address: it may hold a password. */
     @Override

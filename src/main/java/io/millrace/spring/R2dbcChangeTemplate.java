@@ -102,10 +102,7 @@ public class R2dbcChangeTemplate extends R2dbcEntityTemplate {
             Flux<Long> written = Flux.fromIterable(foundIds)
                     .buffer(AT_ONCE)
                     .concatMap(some -> write.apply(Query.query(CriteriaDefinition.from(criteria, oneOf(type, some)))));
-            return stream.streams()
-                    .capture(stream.name())
-                    .toldBy(COMMIT)
-                    .around(changes, written.reduce(0L, Long::sum));
+            return stream.producer().capture().toldBy(COMMIT).around(changes, written.reduce(0L, Long::sum));
         });
     }
 

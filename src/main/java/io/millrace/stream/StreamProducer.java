@@ -116,6 +116,11 @@ public final class StreamProducer {
                 all -> tell(all, commit));
     }
 
+    /** As {@link Streams#capture(String)}, told by this producer. */
+    public ChangeCapture<Object> capture() {
+        return new ChangeCapture<>(this, record -> record, AfterCommit.AT_ONCE);
+    }
+
     private Mono<List<Change>> noted(Supplier<List<Change>> records) {
         return Mono.fromSupplier(records).flatMap(all -> delayAll(all).thenReturn(all));
     }

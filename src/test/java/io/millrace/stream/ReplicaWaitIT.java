@@ -26,6 +26,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
 
 /** Producers that wait for replicas: T12, R8. */
 class ReplicaWaitIT {
@@ -186,5 +187,66 @@ class ReplicaWaitIT {
         Eventually.await("another connection", SOON, () -> rig.number("CLIENT", "ID") != before);
         rig.raw("REPLICAOF", "NO", "ONE");
         assertThat(strict.queue(3).block(SOON)).isNotNull();
+    }
+
+    @Test
+    @Tag("T12")
+    @DisplayName("T12 a capture does not begin its work when no replica has the notes; lenient, it does, and warns")
+    void capture() {
+        AtomicBoolean begun = new AtomicBoolean();
+        Mono<Void> work = Mono.fromRunnable(() -> begun.set(true));
+        Duration atMost = Duration.ofMillis(100);
+        assertThatThrownBy(() -> rig.mill
+                        .streams()
+                        .capture("s", id -> id, new ReplicaWait(1, atMost, true))
+                        .around(List.of("a"), work)
+                        .block(SOON))
+                .isInstanceOf(NotReplicatedException.class)
+                .hasMessageContaining("0 of 1 replicas");
+        assertThat(begun).isFalse();
+        rig.mill
+                .streams()
+                .capture("s", id -> id, new ReplicaWait(1, atMost, false))
+                .around(List.of("a"), work)
+                .block(SOON);
+        assertThat(begun).isTrue();
+        assertThat(rig.mill.streams().stream("s").entries(EntryId.ZERO).count().block(SOON))
+                .isEqualTo(1);
+        assertThat(List.copyOf(log.list))
+                .hasSize(2) // its note, and its entry
+                .allSatisfy(line -> assertThat(line.getFormattedMessage()).contains("0 of 1 replicas"));
+    }
+
+    @Test
+    @Tag("T12")
+    @DisplayName(
+            "T12 an entry that is stored and not confirmed is not called lost: the capture ends well, its word is true")
+    void unconfirmedEntry() {
+        Logger producers = (Logger) LoggerFactory.getLogger(StreamProducer.class);
+        producers.addAppender(log);
+        try (OwnRedis replica = replica()) {
+            rig.mill
+                    .streams()
+                    .capture("s", id -> id, new ReplicaWait(1, Duration.ofSeconds(1), true))
+                    .around(
+                            List.of("a"),
+                            Mono.fromRunnable(replica::pause)
+                                    .subscribeOn(Schedulers.boundedElastic())) // after its note
+                    .block(SOON);
+            replica.resume();
+            assertThat(rig.mill.streams().stream("s")
+                            .entries(EntryId.ZERO)
+                            .count()
+                            .block(SOON))
+                    .isEqualTo(1);
+            assertThat(List.copyOf(log.list))
+                    .extracting(ILoggingEvent::getFormattedMessage)
+                    .singleElement()
+                    .asString()
+                    .startsWith("1 changes of stream \"s\" are queued, but replicas do not have all of them")
+                    .contains("0 of 1 replicas");
+        } finally {
+            producers.detachAppender(log);
+        }
     }
 }
