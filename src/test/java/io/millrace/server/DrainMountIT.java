@@ -1,13 +1,12 @@
 package io.millrace.server;
 
+import static io.millrace.server.ServerRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.Millrace;
-import io.millrace.MillraceSettings;
 import io.millrace.drain.Drain;
 import io.millrace.drain.DrainEvent;
-import io.millrace.redis.RedisSettings;
 import io.millrace.server.HttpTester.Answer;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
@@ -25,38 +24,36 @@ import org.junit.jupiter.api.Test;
 @RedisTest
 class DrainMountIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
     private static final String TOKEN =
             "Basic " + Base64.getEncoder().encodeToString("demo:x".getBytes(StandardCharsets.UTF_8));
 
+    private ServerRig rig;
     private Millrace mill;
     private Drain drain;
-    private MillraceServer server;
     private HttpTester http;
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
-        drain = mill.drain()
-                .mapping()
-                .tokens("demo")
-                .deliverToQueues(DrainEvent::topic)
-                .build();
-        ServerSettings settings = ServerSettings.builder()
-                .port(0)
-                .token("0123456789abcdef")
-                .readTimeout(Duration.ofMillis(500))
-                .build();
-        server = MillraceServer.start(mill, settings, new DrainMount(drain, "/in/events"))
-                .block(SOON);
-        http = new HttpTester(server.port());
+        rig = ServerRig.on(
+                redis.uri(),
+                namespace,
+                ServerSettings.builder().token("0123456789abcdef").readTimeout(Duration.ofMillis(500)),
+                connected -> {
+                    drain = connected
+                            .drain()
+                            .mapping()
+                            .tokens("demo")
+                            .deliverToQueues(DrainEvent::topic)
+                            .build();
+                    return new DrainMount(drain, "/in/events");
+                });
+        mill = rig.mill;
+        http = rig.http();
     }
 
     @AfterEach
     void stop() {
-        server.stop().block(SOON);
-        mill.shutdown().block(SOON);
+        rig.close();
     }
 
     private Answer post(String body) {

@@ -1,10 +1,8 @@
 package io.millrace.server;
 
+import static io.millrace.server.ServerRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.millrace.Millrace;
-import io.millrace.MillraceSettings;
-import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
@@ -14,15 +12,12 @@ import java.io.InputStreamReader;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
 /** Requests that follow each other on one connection. */
 @RedisTest
 class KeepAliveIT {
-
-    private static final Duration SOON = Duration.ofSeconds(10);
 
     private static String get(String path) {
         return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -45,12 +40,9 @@ class KeepAliveIT {
     @DisplayName(
             "a request that is answered at once, behind one that took a while, does not leave the connection deaf: reactor-netty#4361")
     void pipelined(RedisServer server, @Namespace String namespace) throws IOException {
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(server.uri()).namespace(namespace).build()));
-        MillraceServer http = MillraceServer.start(
-                        mill, ServerSettings.builder().port(0).build())
-                .block(SOON);
-        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), http.port())) {
+        try (ServerRig rig = ServerRig.on(server.uri(), namespace);
+                Socket socket = new Socket(
+                        InetAddress.getLoopbackAddress(), rig.server().port())) {
             socket.setSoTimeout((int) SOON.toMillis());
             BufferedReader in =
                     new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.ISO_8859_1));
@@ -60,9 +52,6 @@ class KeepAliveIT {
                 assertThat(status(in)).isEqualTo("HTTP/1.1 200 OK");
                 assertThat(status(in)).isEqualTo("HTTP/1.1 200 OK");
             }
-        } finally {
-            http.stop().block(SOON);
-            mill.shutdown().block(SOON);
         }
     }
 }

@@ -1,15 +1,14 @@
 package io.millrace.server;
 
+import static io.millrace.server.ServerRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.Event;
 import io.millrace.Millrace;
-import io.millrace.MillraceSettings;
 import io.millrace.json.Json;
 import io.millrace.queue.Admission;
 import io.millrace.queue.LeaseOptions;
 import io.millrace.queue.QueueOptions;
-import io.millrace.redis.RedisSettings;
 import io.millrace.server.HttpTester.Answer;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
@@ -17,7 +16,6 @@ import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.net.http.HttpRequest;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -33,26 +31,21 @@ import org.junit.jupiter.params.provider.CsvSource;
 @RedisTest
 class MessageApiIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
-
+    private ServerRig rig;
     private Millrace mill;
-    private MillraceServer server;
     private HttpTester http;
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
-        server = MillraceServer.start(mill, ServerSettings.builder().port(0).build())
-                .block(SOON);
-        http = new HttpTester(server.port());
+        rig = ServerRig.on(redis.uri(), namespace);
+        mill = rig.mill;
+        http = rig.http();
         mill.queues().register("q", ".*:t:.*").block(SOON);
     }
 
     @AfterEach
     void stop() {
-        server.stop().block(SOON);
-        mill.shutdown().block(SOON);
+        rig.close();
     }
 
     private Answer post(String path, String body) {

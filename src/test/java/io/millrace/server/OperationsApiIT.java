@@ -1,5 +1,6 @@
 package io.millrace.server;
 
+import static io.millrace.server.ServerRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -42,28 +43,26 @@ class OperationsApiIT {
 
     private static final String EVENT =
             "{\"environment\":\"env-1\",\"type\":\"page\",\"name\":\"google\",\"id\":\"%s\"}";
-    private static final Duration SOON = Duration.ofSeconds(10);
 
+    private ServerRig rig;
     private Millrace mill;
-    private MillraceServer server;
     private HttpTester http;
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
-        serve(mill, ServerSettings.builder().port(0));
+        rig = ServerRig.on(redis.uri(), namespace);
+        mill = rig.mill;
+        http = rig.http();
     }
 
     private void serve(Millrace on, ServerSettings.Builder settings) {
-        server = MillraceServer.start(on, settings.build()).block(SOON);
-        http = new HttpTester(server.port());
+        rig.serve(on, settings);
+        http = rig.http();
     }
 
     @AfterEach
     void stop() {
-        server.stop().block(SOON);
-        mill.shutdown().block(SOON);
+        rig.close();
     }
 
     @Test
@@ -250,8 +249,7 @@ class OperationsApiIT {
 
     @Test
     void aBodyThatStallsIsARequestTimeout() {
-        server.stop().block(SOON);
-        serve(mill, ServerSettings.builder().port(0).readTimeout(Duration.ofMillis(500)));
+        serve(mill, ServerSettings.builder().readTimeout(Duration.ofMillis(500)));
         String head = "POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: ";
         assertThat(http.raw(head + "application/json\r\nContent-Length: 100\r\n\r\n{"))
                 .startsWith("HTTP/1.1 408");
@@ -286,8 +284,7 @@ class OperationsApiIT {
     @Test
     void aTokenIsNeededForTheApiAndTheMetricsButNotForHealth() {
         String token = "0123456789abcdef-token";
-        server.stop().block(SOON);
-        serve(mill, ServerSettings.builder().port(0).token(token));
+        serve(mill, ServerSettings.builder().token(token));
         Answer without = http.get("/api/queues");
         assertProblem(without, 401, "token_required");
         assertThat(without.header("WWW-Authenticate")).startsWith("Bearer");
@@ -319,10 +316,12 @@ class OperationsApiIT {
 
     @Test
     void aPortThatIsTakenIsSaid() {
-        ServerSettings taken = ServerSettings.builder().port(server.port()).build();
+        ServerSettings taken =
+                ServerSettings.builder().port(rig.server().port()).build();
         assertThatThrownBy(() -> MillraceServer.start(mill, taken).block(SOON))
                 .isInstanceOf(MillraceException.class)
-                .hasMessageContaining("cannot listen on 127.0.0.1:" + server.port());
+                .hasMessageContaining(
+                        "cannot listen on 127.0.0.1:" + rig.server().port());
     }
 
     @Test
@@ -343,7 +342,7 @@ class OperationsApiIT {
         assertThat(Json.read(awaitLine(lines, "data:").substring(5)))
                 .asInstanceOf(org.assertj.core.api.InstanceOfAssertFactories.MAP)
                 .containsEntry("name", "two\nlines");
-        server.stop().block(SOON);
+        rig.server().stop().block(SOON);
         HttpResponse<Void> ended = listening.get(10, TimeUnit.SECONDS);
         assertThat(ended.statusCode()).isEqualTo(200);
         assertThat(ended.headers().firstValue("content-type")).hasValue("text/event-stream");
@@ -361,8 +360,7 @@ class OperationsApiIT {
 
     @Test
     void listenersAboveTheLimitAreRefused() throws Exception {
-        server.stop().block(SOON);
-        serve(mill, ServerSettings.builder().port(0).maxListeners(0));
+        serve(mill, ServerSettings.builder().maxListeners(0));
         Answer answer = http.get("/api/listen?pattern=*");
         assertProblem(answer, 503, "overloaded");
         assertThat(answer.header("Retry-After")).isEqualTo("1");
@@ -373,8 +371,7 @@ class OperationsApiIT {
         try (FaultProxy proxy = FaultProxy.to(redis.uri());
                 Millrace behind = Millrace.connect(MillraceSettings.of(
                         RedisSettings.builder(proxy.uri()).namespace(namespace).build()))) {
-            server.stop().block(SOON);
-            serve(behind, ServerSettings.builder().port(0));
+            serve(behind, ServerSettings.builder());
             assertThat(http.get("/health/ready").status()).isEqualTo(200);
             proxy.refuse();
             Eventually.await(SOON, () -> http.get("/health/ready").status() == 503);
@@ -392,7 +389,7 @@ class OperationsApiIT {
                     () -> http.post("/api/events", HttpTester.JSON, EVENT.formatted("back"))
                                     .status()
                             == 200);
-            server.stop().block(SOON);
+            rig.server().stop().block(SOON);
         }
     }
 
@@ -462,7 +459,7 @@ class OperationsApiIT {
                 .forEach((path, operations) -> operations.keySet().stream()
                         .filter(methods::contains)
                         .forEach(method -> documented.add(method.toUpperCase(java.util.Locale.ROOT) + " " + path)));
-        Set<String> routed = server.router().routes().stream()
+        Set<String> routed = rig.server().router().routes().stream()
                 .map(route -> route.method() + " " + route.template())
                 .collect(Collectors.toSet());
         assertThat(documented.remove("POST " + DrainMount.DEFAULT_PATH))
@@ -492,7 +489,7 @@ class OperationsApiIT {
                                 .build(),
                         HttpResponse.BodyHandlers.ofString());
         Eventually.await(SOON, () -> inFlight() >= 1);
-        CompletableFuture<Void> stopped = server.stop().toFuture();
+        CompletableFuture<Void> stopped = rig.server().stop().toFuture();
         gate.add(1);
         assertThat(answer.orTimeout(10, TimeUnit.SECONDS).join().body()).contains("\"delivered\":1");
         stopped.orTimeout(10, TimeUnit.SECONDS).join();

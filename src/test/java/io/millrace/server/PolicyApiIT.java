@@ -1,12 +1,11 @@
 package io.millrace.server;
 
+import static io.millrace.server.ServerRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.Event;
 import io.millrace.Millrace;
-import io.millrace.MillraceSettings;
 import io.millrace.queue.LeaseOptions;
-import io.millrace.redis.RedisSettings;
 import io.millrace.server.HttpTester.Answer;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
@@ -26,26 +25,21 @@ import org.junit.jupiter.params.provider.ValueSource;
 @RedisTest
 class PolicyApiIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
-
+    private ServerRig rig;
     private Millrace mill;
-    private MillraceServer server;
     private HttpTester http;
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
-        server = MillraceServer.start(mill, ServerSettings.builder().port(0).build())
-                .block(SOON);
-        http = new HttpTester(server.port());
+        rig = ServerRig.on(redis.uri(), namespace);
+        mill = rig.mill;
+        http = rig.http();
         mill.queues().register("q", ".*").block(SOON);
     }
 
     @AfterEach
     void stop() {
-        server.stop().block(SOON);
-        mill.shutdown().block(SOON);
+        rig.close();
     }
 
     @Test

@@ -1,10 +1,9 @@
 package io.millrace.server;
 
+import static io.millrace.server.ServerRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.Millrace;
-import io.millrace.MillraceSettings;
-import io.millrace.redis.RedisSettings;
 import io.millrace.server.HttpTester.Answer;
 import io.millrace.stream.ConsumerOptions;
 import io.millrace.testing.Eventually;
@@ -12,7 +11,6 @@ import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -26,25 +24,20 @@ import reactor.core.publisher.Mono;
 @RedisTest
 class StreamsApiIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
-
+    private ServerRig rig;
     private Millrace mill;
-    private MillraceServer server;
     private HttpTester http;
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
-        server = MillraceServer.start(mill, ServerSettings.builder().port(0).build())
-                .block(SOON);
-        http = new HttpTester(server.port());
+        rig = ServerRig.on(redis.uri(), namespace);
+        mill = rig.mill;
+        http = rig.http();
     }
 
     @AfterEach
     void stop() {
-        server.stop().block(SOON);
-        mill.shutdown().block(SOON);
+        rig.close();
     }
 
     private Answer post(String path, String body) {
