@@ -2,6 +2,7 @@ package io.millrace.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.millrace.Event;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.json.Json;
@@ -9,6 +10,7 @@ import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.JvmChild;
 import io.millrace.testing.Namespace;
+import io.millrace.testing.OwnRedis;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.net.Socket;
@@ -26,6 +28,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
 /** Commands as processes of their own: what signals do, what is left when they end. */
@@ -147,6 +150,27 @@ class RealProcessIT {
             assertThat(delivered.code()).isZero();
             String line = child.awaitLine(text -> text.startsWith("{"), START);
             assertThat(((Map<?, ?>) Json.read(line)).get("id")).isEqualTo("x");
+            assertThat(child.exitCode(START)).isZero();
+        }
+    }
+
+    @Test
+    @DisplayName("listen says where events are missing, on standard error, and goes on")
+    void listenTellsGaps() {
+        try (OwnRedis redis = OwnRedis.start();
+                Millrace mill = Millrace.connect(redis.uri());
+                JvmChild child = JvmChild.of(Main.class)
+                        .args("--redis", redis.uri(), "listen", "*", "--count", "2")
+                        .start()) {
+            child.awaitLine(line -> line.equals("listening to *"), START);
+            mill.deliver(Event.of("e", "t", "before")).block();
+            child.awaitLine(line -> line.startsWith("{"), START);
+            mill.redis().call("CLIENT", "KILL", "TYPE", "pubsub").block();
+            child.awaitLine(line -> line.equals("gap: the connection was away, events may be missing here"), START);
+            child.awaitLine(line -> line.equals("listening to *"), START);
+            mill.deliver(Event.of("e", "t", "after")).block();
+            String line = child.awaitLine(text -> text.startsWith("{"), START);
+            assertThat(((Map<?, ?>) Json.read(line)).get("name")).isEqualTo("after");
             assertThat(child.exitCode(START)).isZero();
         }
     }
