@@ -13,6 +13,8 @@ public final class StreamFloors {
     private static final int BATCH = 1_000;
     private static final String PRODUCE = "produce, 1,000 at a time";
     private static final String CONSUME = "consume and commit, 1,000 at a time";
+    private static final String KEYED =
+            "the same by " + StreamSides.HANDLERS + " handlers, in order for each of " + StreamSides.KEYS + " keys";
 
     private final Table figures = new Table();
     private final BenchServer server;
@@ -35,18 +37,20 @@ public final class StreamFloors {
                 StreamSides sides = new StreamSides(server, BATCH, entries)) {
             StreamFloors floors = new StreamFloors(server, sides, entries);
             System.err.println("warming up");
-            WarmUp.untilCompiled(() -> {
-                floors.produce();
-                floors.consume();
-            });
+            WarmUp.untilCompiled(floors::round);
             floors.figures.clear();
             for (int i = 0; i < repetitions; i++) {
                 System.err.println("repetition " + (i + 1) + " of " + repetitions);
-                floors.produce();
-                floors.consume();
+                floors.round();
             }
             floors.print();
         }
+    }
+
+    private void round() {
+        produce();
+        consume();
+        consumeKeyed();
     }
 
     private void produce() {
@@ -73,6 +77,20 @@ public final class StreamFloors {
                     case "Millrace" -> sides.consume(entries);
                     case "Spring" -> sides.consumeSpring(entries);
                     default -> sides.consumeRedisson(entries);
+                }
+            });
+        }
+    }
+
+    private void consumeKeyed() {
+        for (String side : new String[] {"raw Lettuce", "Millrace"}) {
+            server.flush();
+            sides.fill(side, entries);
+            time(KEYED, side, () -> {
+                if (side.equals("Millrace")) {
+                    sides.consumeKeyed(entries);
+                } else {
+                    sides.consumeKeyedRaw(entries);
                 }
             });
         }

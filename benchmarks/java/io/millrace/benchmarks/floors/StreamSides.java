@@ -8,6 +8,7 @@ import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.reactive.RedisReactiveCommands;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
+import io.millrace.json.Json;
 import io.millrace.redis.LuaSource;
 import io.millrace.redis.RedisSettings;
 import io.millrace.stream.Change;
@@ -19,6 +20,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.redisson.Redisson;
 import org.redisson.api.RBatch;
@@ -44,6 +47,12 @@ import reactor.core.scheduler.Schedulers;
 
 /** The same work by the library, by the driver alone, and by its peers; each as a user would write it. */
 final class StreamSides implements AutoCloseable {
+
+    /** How many handlers where there are several. */
+    static final int HANDLERS = 8;
+
+    /** How many keys their entries have. */
+    static final int KEYS = 1_000;
 
     private static final String NAMESPACE = "bench";
     private static final String LOG = "peer";
@@ -151,9 +160,23 @@ final class StreamSides implements AutoCloseable {
     }
 
     void consume(int entries) {
+        consume(entries, mill.streams().consumer("s", "c"));
+    }
+
+    /** Several handlers, each with entries of keys of its own. */
+    void consumeKeyed(int entries) {
+        consume(
+                entries,
+                mill.streams().consumer("s", "c").concurrency(HANDLERS).keyedBy(entry -> key(entry.get("id"))));
+    }
+
+    private static int key(Object id) {
+        return ((Number) id).intValue() % KEYS;
+    }
+
+    private void consume(int entries, StreamConsumer consumer) {
         AtomicInteger left = new AtomicInteger(entries);
         Sinks.Empty<Void> done = Sinks.empty();
-        StreamConsumer consumer = mill.streams().consumer("s", "c");
         consumer.with(consumer.options()
                         .mutate()
                         .batchSize(batch)
@@ -170,8 +193,31 @@ final class StreamSides implements AutoCloseable {
     }
 
     /** XREAD and the library's own commit script, one after the other. */
-    @SuppressWarnings("unchecked") // an array of generics, for varargs
     void consumeRaw(int entries) {
+        consumeRaw(entries, Mono::just);
+    }
+
+    /** What was read is divided by key among handlers, and committed when all have done their part. */
+    void consumeKeyedRaw(int entries) {
+        consumeRaw(
+                entries,
+                read -> Flux.fromIterable(read.stream()
+                                .collect(Collectors.groupingBy(StreamSides::handler))
+                                .values())
+                        .flatMap(part -> Mono.just(part.size()), HANDLERS)
+                        .then(Mono.just(read)));
+    }
+
+    private static int handler(StreamMessage<String, String> message) {
+        Map<?, ?> payload =
+                (Map<?, ?>) Json.read(message.getBody().get("payload").getBytes(StandardCharsets.UTF_8));
+        return key(payload.get("id")) % HANDLERS;
+    }
+
+    @SuppressWarnings("unchecked") // an array of generics, for varargs
+    private void consumeRaw(
+            int entries,
+            Function<List<StreamMessage<String, String>>, Mono<List<StreamMessage<String, String>>>> handled) {
         RedisReactiveCommands<String, String> commands = connection.reactive();
         String sha = server.load(LuaSource.load("stream/commit.lua").text());
         String[] keys = {LOG, "peer:", "peer:offset", "peer:lock", "peer:fence"};
@@ -180,6 +226,7 @@ final class StreamSides implements AutoCloseable {
                                 XReadArgs.Builder.count(batch).block(Duration.ofSeconds(2)),
                                 XReadArgs.StreamOffset.from(LOG, from[0]))
                         .collectList()
+                        .flatMap(handled)
                         .flatMap(read -> committed(commands, sha, keys, from, read)))
                 .repeat(entries / batch - 1)
                 .blockLast();
