@@ -22,25 +22,30 @@ final class Logging {
         }
         if (LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
             context.reset();
-            PatternLayoutEncoder encoder = new PatternLayoutEncoder();
-            encoder.setContext(context);
-            encoder.setPattern("%d{HH:mm:ss.SSS} %-5level %logger{30} - %msg%n%ex{short}");
-            encoder.start();
-            ConsoleAppender<ILoggingEvent> appender = new ConsoleAppender<>();
-            appender.setContext(context);
-            appender.setTarget("System.err");
-            appender.setEncoder(encoder);
-            appender.start();
-            Logger root = context.getLogger(Logger.ROOT_LOGGER_NAME);
-            root.setLevel(Level.WARN);
-            root.addAppender(appender);
-            // Commands say themselves, and in their own words, that they use an embedded server.
-            context.getLogger("io.millrace.redis.embedded").setLevel(Level.ERROR);
-            // Reconnecting is told by the command that waits for it, not once a try.
-            context.getLogger("io.lettuce.core.protocol").setLevel(Level.ERROR);
-            // Requests that are no HTTP are answered; a line in the log for each would be a gift to who sends them.
-            context.getLogger("reactor.netty.http.server.HttpServerOperations").setLevel(Level.ERROR);
+            warnings(context);
         }
+    }
+
+    /** Warnings to standard error, but for those that commands tell in their own words. */
+    static void warnings(LoggerContext context) {
+        PatternLayoutEncoder encoder = new PatternLayoutEncoder();
+        encoder.setContext(context);
+        encoder.setPattern("%d{HH:mm:ss.SSS} %-5level %logger{30} - %msg%n%ex{short}");
+        encoder.start();
+        ConsoleAppender<ILoggingEvent> appender = new ConsoleAppender<>();
+        appender.setContext(context);
+        appender.setTarget("System.err");
+        appender.setEncoder(encoder);
+        appender.start();
+        Logger root = context.getLogger(Logger.ROOT_LOGGER_NAME);
+        root.setLevel(Level.WARN);
+        root.addAppender(appender);
+        // Commands say themselves, and in their own words, that they use an embedded server.
+        context.getLogger("io.millrace.redis.embedded").setLevel(Level.ERROR);
+        // Reconnecting is told by the command that waits for it, not once a try.
+        context.getLogger("io.lettuce.core.protocol").setLevel(Level.ERROR);
+        // Requests that are no HTTP are answered; a line in the log for each would be a gift to who sends them.
+        context.getLogger("reactor.netty.http.server.HttpServerOperations").setLevel(Level.ERROR);
     }
 
     /** Shows what Millrace does. */
