@@ -1,5 +1,6 @@
 package io.millrace.server;
 
+import io.millrace.drain.http.Lingering;
 import io.millrace.json.Json;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import java.io.ByteArrayOutputStream;
@@ -177,11 +178,25 @@ final class Exchange {
 
     /** Answers with a body that is ready. */
     Mono<Void> send(int status, String type, byte[] body) {
+        return head(status, type, body).sendByteArray(Mono.just(body)).then();
+    }
+
+    /**
+     * Answers with a problem.
+     *
+     * @param last whether this is the end of the connection, since the request's body is not read to its end
+     */
+    Mono<Void> problem(int status, byte[] shape, boolean last) {
+        HttpServerResponse begun = head(status, "application/problem+json", shape);
+        return last
+                ? Lingering.answer(request, begun, shape)
+                : begun.sendByteArray(Mono.just(shape)).then();
+    }
+
+    private HttpServerResponse head(int status, String type, byte[] body) {
         return response.status(status)
                 .header(HttpHeaderNames.CONTENT_TYPE, type)
-                .header(HttpHeaderNames.CONTENT_LENGTH, String.valueOf(body.length))
-                .sendByteArray(Mono.just(body))
-                .then();
+                .header(HttpHeaderNames.CONTENT_LENGTH, String.valueOf(body.length));
     }
 
     private boolean hasBody() {

@@ -276,22 +276,19 @@ public final class MillraceServer {
         return refuse(exchange, request, Problem.from(failure));
     }
 
-    /** Answers with a problem. The rest of a body that is not wanted is not read either: the connection ends with the answer. */
+    /** Answers with a problem. A body that is not wanted is not read to its end: the connection ends soon after the answer. */
     private Mono<Void> refuse(Exchange exchange, HttpServerRequest request, Problem problem) {
         problem.headers().forEach(exchange.response()::header);
         boolean unread = request.requestHeaders().contains(HttpHeaderNames.TRANSFER_ENCODING)
                 || !request.requestHeaders()
                         .get(HttpHeaderNames.CONTENT_LENGTH, "0")
                         .equals("0");
-        if (unread && (problem.status() == 413 || problem.status() == 408 || problem.status() == 415)) {
-            exchange.response().keepAlive(false);
-        }
         String instance = request.uri();
         int mark = instance.indexOf('?');
-        return exchange.send(
+        return exchange.problem(
                 problem.status(),
-                "application/problem+json",
-                Json.write(problem.shape(mark < 0 ? instance : instance.substring(0, mark))));
+                Json.write(problem.shape(mark < 0 ? instance : instance.substring(0, mark))),
+                unread && (problem.status() == 413 || problem.status() == 408 || problem.status() == 415));
     }
 
     private Mono<Void> ready(Exchange exchange) {

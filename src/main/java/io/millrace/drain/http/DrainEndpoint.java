@@ -192,20 +192,18 @@ public final class DrainEndpoint {
         return refuse(request, response, refusal);
     }
 
-    /** Answers with a refusal. A body that is not wanted is not read either: the connection ends with the answer. */
+    /** Answers with a refusal. A body that is not wanted is not read to its end: the connection ends soon after the answer. */
     private static Mono<Void> refuse(HttpServerRequest request, HttpServerResponse response, Refusal refusal) {
         refusal.headers().forEach(response::header);
         HttpHeaders headers = request.requestHeaders();
         boolean body = headers.contains(HttpHeaderNames.TRANSFER_ENCODING)
                 || !headers.get(HttpHeaderNames.CONTENT_LENGTH, "0").equals("0");
-        if (body && refusal.leavesBody()) {
-            response.keepAlive(false);
-        }
         byte[] shape = Json.write(refusal.shape(path(request)));
-        return response.status(refusal.status())
+        response.status(refusal.status())
                 .header(HttpHeaderNames.CONTENT_TYPE, "application/problem+json")
-                .header(HttpHeaderNames.CONTENT_LENGTH, String.valueOf(shape.length))
-                .sendByteArray(Mono.just(shape))
-                .then();
+                .header(HttpHeaderNames.CONTENT_LENGTH, String.valueOf(shape.length));
+        return body && refusal.leavesBody()
+                ? Lingering.answer(request, response, shape)
+                : response.sendByteArray(Mono.just(shape)).then();
     }
 }
