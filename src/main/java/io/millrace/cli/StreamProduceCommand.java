@@ -29,7 +29,9 @@ final class StreamProduceCommand extends StreamAction {
     @Option(names = "--input", paramLabel = "FILE", description = "Where to read; - is standard input, the default.")
     private @Nullable String input;
 
-    @Option(names = "--delay", description = "Take repair notes instead: a delayer appends them when they are due.")
+    @Option(
+            names = "--delay",
+            description = "Take repair notes instead: a delayer, such as serve's, appends them when they are due.")
     private boolean delay;
 
     @Option(
@@ -53,6 +55,9 @@ final class StreamProduceCommand extends StreamAction {
                             .buffer(PIECE)
                             .concatMap(piece -> produced(producer, piece), 1),
                     shapes -> shapes.forEach(console::data));
+        } catch (ClosedOutputException e) {
+            console.say("standard output is closed; what was not printed may have been produced or not");
+            throw e;
         }
         return bad.isEmpty() ? Main.DONE : Main.PARTLY;
     }

@@ -14,6 +14,10 @@ import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -148,5 +152,24 @@ class ClosedOutputIT {
             endsUnread(child);
         }
         assertThat(mill.queue("q").length().block(SOON)).isLessThan(20_000);
+    }
+
+    @Test
+    @DisplayName("serve goes on: it is there for others than its reader")
+    void serve() {
+        try (JvmChild child = head(0, "serve", "--port", "0")) {
+            String said = child.awaitLine(line -> line.startsWith("listening on "), START);
+            URI address = URI.create(said.substring("listening on ".length(), said.indexOf(',')));
+            HttpClient client = HttpClient.newHttpClient();
+            HttpRequest ready =
+                    HttpRequest.newBuilder(address.resolve("/health/ready")).build();
+            Eventually.await(
+                    "ready",
+                    START,
+                    () -> client.send(ready, HttpResponse.BodyHandlers.discarding())
+                                    .statusCode()
+                            == 200);
+            assertThat(child.lines()).noneMatch(line -> line.startsWith("exit "));
+        }
     }
 }
