@@ -12,6 +12,7 @@ public final class StreamFloors {
 
     private static final int BATCH = 1_000;
     private static final String PRODUCE = "produce, 1,000 at a time";
+    private static final String AHEAD = "produce, 1,000 at a time, two calls under way";
     private static final String CONSUME = "consume and commit, 1,000 at a time";
     private static final String KEYED =
             "the same by " + StreamSides.HANDLERS + " handlers, in order for each of " + StreamSides.KEYS + " keys";
@@ -55,16 +56,20 @@ public final class StreamFloors {
 
     private void produce() {
         server.flush();
-        figures.add(
-                PRODUCE,
-                "redis-benchmark XADD",
-                server.limit(1, BATCH, entries, "XADD", "limit", "*", "payload", StreamSides.payload(1))
-                        .callsPerSecond());
+        figures.add(PRODUCE, "redis-benchmark XADD", limit(BATCH));
         measure(PRODUCE, "raw Lettuce", () -> sides.produceRaw(entries));
         measure(PRODUCE, "Millrace", () -> sides.produce(entries));
-        measure(PRODUCE, "Millrace in halves", () -> sides.produceHalves(entries));
+        measure(PRODUCE, "Millrace in halves", () -> sides.produceAhead(entries, BATCH / 2));
         measure(PRODUCE, "Spring", () -> sides.produceSpring(entries));
         measure(PRODUCE, "Redisson", () -> sides.produceRedisson(entries));
+        server.flush();
+        figures.add(AHEAD, "redis-benchmark XADD", limit(2 * BATCH));
+        measure(AHEAD, "Millrace", () -> sides.produceAhead(entries, BATCH));
+    }
+
+    private double limit(int depth) {
+        return server.limit(1, depth, entries, "XADD", "limit", "*", "payload", StreamSides.payload(1))
+                .callsPerSecond();
     }
 
     private void consume() {
@@ -132,6 +137,7 @@ public final class StreamFloors {
                 "Millrace",
                 "redis-benchmark XADD");
         floor("produce, as many under way in halves", 0.8, PRODUCE, "Millrace in halves", "redis-benchmark XADD");
+        floor("produce, two calls under way, of depth 2,000 both", 0.8, AHEAD, "Millrace", "redis-benchmark XADD");
     }
 
     private void floor(String name, double asked, String row, String side, String against) {

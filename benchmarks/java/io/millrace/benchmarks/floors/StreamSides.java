@@ -102,11 +102,10 @@ final class StreamSides implements AutoCloseable {
         Flux.range(0, entries / batch).concatMap(b -> queue(b, batch), 0).blockLast();
     }
 
-    /** As many under way, but the next half is written while the server works on the last. */
-    void produceHalves(int entries) {
-        int half = batch / 2;
-        Flux.range(0, entries / half)
-                .flatMapSequential(b -> queue(b, half), 2, 1)
+    /** Two calls under way: one is written while the server works on the other. */
+    void produceAhead(int entries, int size) {
+        Flux.range(0, entries / size)
+                .flatMapSequential(b -> queue(b, size), 2, 1)
                 .blockLast();
     }
 
