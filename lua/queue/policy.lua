@@ -26,7 +26,8 @@ end
 if what == 'set' then
   local changed = false
   for i = 4, #ARGV, 2 do
-    local needs_track = string.find(ARGV[i], '^c:') or string.find(' cap each.cap strict cost ', ' ' .. ARGV[i] .. ' ', 1, true)
+    local needs_track = string.find(ARGV[i], '^c:') or string.find(' cap each.cap strict ', ' ' .. ARGV[i] .. ' ', 1, true) or
+      (ARGV[i] == 'cost' and ARGV[i + 1] ~= 'bytes') -- their costs are known when they are handed out
     if needs_track and (ARGV[i + 1] ~= '' or call('HEXISTS', policy, 'track') == 1) then call('HSET', policy, 'track', '1') end
     if (call('HGET', policy, ARGV[i]) or '') ~= ARGV[i + 1] then
       changed = true

@@ -84,6 +84,18 @@ class CostIT {
         assertThat(before).as("5 ms each, against 250").isBetween(8, 70);
     }
 
+    @Test
+    @DisplayName("cost in bytes needs no count of what is in flight: leases from before are no fault")
+    void countsNothing() {
+        rig.fill("a", 3);
+        assertThat(rig.lease(1, LONG)).hasSize(1);
+        rig.queue.policies().cost(Cost.BYTES).block(SOON);
+        assertThat(rig.lease(1, LONG)).hasSize(1);
+
+        assertThat(rig.doctor().findings()).isEmpty();
+        assertThat(rig.number("EXISTS", rig.key("busy"))).isZero();
+    }
+
     private int turnOf(String id) {
         for (int turn = 0; turn < 250; turn++) {
             if (rig.pullIds(1).equals(List.of(id))) {
