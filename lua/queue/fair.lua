@@ -267,7 +267,7 @@ local function serve_elastic(plan, n)
   look_up(plan, facets)
   for i = 1, #facets do
     local info = plan.known[facets[i]]
-    info.origin, info.key, info.seq = 'parked', tonumber(parked[2 * i]), 0
+    info.origin, info.key, info.seq = 'parked', tonumber(parked[2 * i]), i - 1 - #facets -- ties in the order they are in
     info.first = info.key
     plan.over[#plan.over + 1] = info
   end

@@ -1,180 +1,56 @@
 package io.millrace.queue;
 
+import io.millrace.queue.FairFacet.Item;
+import io.millrace.queue.FairFacet.When;
+import io.millrace.queue.FairFacet.Where;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.Deque;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
-import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.stream.Stream;
 
 /**
- * A queue with weights, pauses, caps, strict order and limits, as plainly as it can be said: facets wait by virtual finish time, the
- * smallest goes first; who arrives begins at the present time.
+ * A queue with weights, pauses, caps, rates, costs in bytes and strict order, as plainly as it can be said: facets wait by virtual finish
+ * time, the smallest goes first; who arrives begins at the present time. Rates are of days: what is used up comes back only when a test
+ * says so.
  */
 final class FairModel {
 
-    /** Times up to here have come. */
-    private static final long DUE = 1_000_000;
-
-    /** A message. */
-    static final class Item {
-
-        final String id;
-        final String facet;
-        long order;
-        int used;
-        boolean promised;
-        int displacesAt;
-
-        Item(String id, String facet) {
-            this.id = id;
-            this.facet = facet;
-        }
-    }
-
-    private enum Where {
-        NOWHERE,
-        RING,
-        FAIR,
-        PARKED,
-        THROTTLED
-    }
-
-    private static final class Facet {
-
-        private final String name;
-        private final Deque<Item> fresh = new ArrayDeque<>();
-        private final TreeSet<Item> back = new TreeSet<>(Comparator.comparingLong(item -> item.order));
-        private Where where = Where.NOWHERE;
-        private double weight = 1;
-        private boolean paused;
-        private int cap;
-        private int ownLimit = -1;
-        private long heldUntil; // strict order; in steps of its own, 0: not
-        private long throttledUntil;
-        private int inFlight;
-        private double key;
-        private long seq;
-        private boolean opened;
-        private boolean heldBack;
-        private int have;
-        private int left;
-        private int quota;
-
-        Facet(String name) {
-            this.name = name;
-        }
-
-        int size() {
-            return fresh.size() + back.size();
-        }
-
-        boolean stopped() {
-            return paused || weight == 0;
-        }
-    }
+    private static final Comparator<FairFacet> BY_NAME =
+            Comparator.comparing(facet -> facet.name.getBytes(StandardCharsets.UTF_8), Arrays::compareUnsigned);
+    private static final double COME = -1e9;
 
     final List<Item> leased = new ArrayList<>();
     final List<Item> dead = new ArrayList<>();
-    final Map<String, Item> delayed = new TreeMap<>();
     final List<Item> later = new ArrayList<>();
+    final FairAdmission admission = new FairAdmission(this);
     boolean paused;
     int cap;
-    int capEach;
-    int limit;
-    boolean dropOldest;
+    Cap capEach = Cap.NONE;
+    Rate rateEach = Rate.UNLIMITED;
+    int burst; // of the whole queue; 0: it has no rate
+    double interval;
     boolean strict;
-    private final Map<String, Facet> facets = new TreeMap<>();
-    private final List<Facet> ring = new ArrayList<>();
-    private final Set<String> ids = new HashSet<>();
+    boolean byBytes;
+    double time;
+    private final Map<String, FairFacet> facets = new TreeMap<>();
+    private final List<FairFacet> ring = new ArrayList<>();
     private final int maxAttempts;
-    private double time;
+    private When used = When.NOW; // of the queue's rate
     private long arrivals;
     private long orders;
     private long dues;
-    private long holds = DUE;
+    private long holds;
+    private long pulls;
+
+    /** Whether ends of leases are noticed by facets: from the first cap on. */
+    boolean tracked;
 
     FairModel(int maxAttempts) {
         this.maxAttempts = maxAttempts;
-    }
-
-    /** What became of it: "queued", "duplicate", "refused", or the id of the one it displaced. */
-    String deliver(String id, String name) {
-        if (ids.contains(id)) {
-            return "duplicate";
-        }
-        Facet facet = facet(name);
-        int most = limitOf(facet);
-        if (most > 0 && facet.size() + (dropOldest ? 0 : promised(name)) >= most) {
-            if (!dropOldest || facet.fresh.isEmpty()) {
-                return "refused";
-            }
-            ids.add(id);
-            facet.fresh.add(new Item(id, name));
-            return facet.fresh.poll().id;
-        }
-        ids.add(id);
-        join(facet, new Item(id, name));
-        return "queued";
-    }
-
-    /** As {@link #deliver}. */
-    String delay(String id, String name) {
-        if (ids.contains(id)) {
-            return "duplicate";
-        }
-        Item item = new Item(id, name);
-        int most = limitOf(facet(name));
-        if (most > 0) {
-            if (promised(name) + (dropOldest ? 0 : facet(name).size()) >= most) {
-                return "refused";
-            }
-            item.promised = true;
-            item.displacesAt = dropOldest ? most : 0;
-        }
-        ids.add(id);
-        delayed.put(id, item);
-        return "queued";
-    }
-
-    private int limitOf(Facet facet) {
-        return limit > 0 && facet.ownLimit >= 0 ? facet.ownLimit : limit;
-    }
-
-    private int promised(String facet) {
-        return (int) delayed.values().stream()
-                .filter(item -> item.promised && item.facet.equals(facet))
-                .count();
-    }
-
-    boolean cancel(String id) {
-        if (delayed.remove(id) == null) {
-            return false;
-        }
-        ids.remove(id);
-        return true;
-    }
-
-    void due(String id) {
-        Item item = delayed.remove(id);
-        Facet facet = facet(item.facet);
-        if (item.displacesAt == 0 || facet.size() < item.displacesAt) {
-            join(facet, item);
-        } else if (facet.fresh.isEmpty()) {
-            item.order = ++orders;
-            dead.add(item);
-        } else {
-            facet.fresh.add(item);
-            facet.fresh.poll();
-        }
     }
 
     /** A message that was held back takes its place. */
@@ -183,113 +59,147 @@ final class FairModel {
         putBack(item);
     }
 
-    /** Facets that strict order holds back, by name. */
+    /** Facets that strict order holds back, or that have used up their rates, by name. */
     List<String> heldFacets() {
         return facets.values().stream()
-                .filter(facet -> facet.heldUntil > DUE)
+                .filter(facet -> facet.heldUntil.ms() > 0 || facet.used.ms() > 0)
                 .map(facet -> facet.name)
                 .toList();
     }
 
-    /** Its time has come. The next pull lets it go on. */
+    /** Its time has come: the next pull lets it go on. */
     void dueFacet(String name) {
-        Facet facet = facet(name);
-        facet.heldUntil = 0;
+        FairFacet facet = facet(name);
+        facet.heldUntil = When.NOW;
+        facet.used = When.NOW;
         if (facet.where == Where.THROTTLED) {
-            facet.throttledUntil = ++dues;
+            facet.throttledUntil = new When(COME + ++dues, 0);
         }
     }
 
-    private void join(Facet facet, Item item) {
+    /** As if the rate of the whole queue had not been used. */
+    void refill() {
+        used = When.NOW;
+    }
+
+    void join(FairFacet facet, Item item) {
         if (facet.size() == 0) {
             enter(facet);
         }
         facet.fresh.add(item);
     }
 
-    private void enter(Facet facet) {
+    private void enter(FairFacet facet) {
         facet.where = Where.RING;
         ring.add(facet);
     }
 
+    /** There was no room for it. */
+    void buryUntried(Item item) {
+        item.order = ++orders;
+        dead.add(item);
+    }
+
     /** The next messages; each has its attempt counted. */
     List<Item> take(int n, boolean lease) {
-        List<Item> taken = new ArrayList<>();
-        throttled().filter(facet -> facet.throttledUntil <= DUE).forEach(this::enter);
+        pulls++;
+        throttled().stream()
+                .filter(facet -> facet.throttledUntil.ms() <= 0)
+                .toList()
+                .forEach(this::enter);
         int wanted = cap > 0 && (lease || cap <= leased.size()) ? Math.min(n, cap - leased.size()) : n;
+        When base = base(used, interval, burst);
+        if (burst > 0) {
+            wanted = Math.min(wanted, may(base, interval, burst));
+        }
+        List<Item> taken = new ArrayList<>();
         if (paused || wanted <= 0) {
             return taken;
         }
-        PriorityQueue<Facet> heap = new PriorityQueue<>(
-                Comparator.<Facet>comparingDouble(facet -> facet.key).thenComparingLong(facet -> facet.seq));
-        facets.values().stream().filter(facet -> facet.where == Where.FAIR).forEach(heap::add);
-        for (Facet facet : ring) {
+        boolean arrived = !ring.isEmpty();
+        List<FairTurn> turns = new ArrayList<>();
+        facets.values().stream()
+                .filter(facet -> facet.where == Where.FAIR)
+                .forEach(facet -> turns.add(new FairTurn(this, facet, lease, facet.key, facet.seq)));
+        for (FairFacet facet : ring) {
             if (facet.stopped()) {
                 facet.where = Where.PARKED;
+                facet.parkedAt = -1;
             } else {
-                facet.where = Where.FAIR;
-                facet.seq = ++arrivals;
-                facet.key = time + 1 / facet.weight;
-                heap.add(facet);
+                double from = byBytes ? Math.max(time, facet.debt) : time + 1 / facet.weight;
+                turns.add(new FairTurn(this, facet, lease, from, ++arrivals));
             }
         }
         ring.clear();
-        facets.values().forEach(facet -> facet.opened = false);
-        while (taken.size() < wanted && !heap.isEmpty()) {
-            Facet facet = heap.poll();
-            if (!facet.opened) {
-                open(facet, lease);
-            }
-            if (facet.left > 0) {
-                taken.add(hand(facet, lease));
-                time = Math.max(time, facet.key);
-                facet.left--;
-                facet.quota++;
-                facet.key += 1 / facet.weight;
-                facet.seq = ++arrivals;
-                if (facet.left > 0) {
-                    heap.add(facet);
-                } else {
-                    facet.where = facet.quota == facet.have ? Where.NOWHERE : Where.PARKED;
-                }
-            } else if (facet.heldBack) {
-                facet.where = Where.THROTTLED;
-                facet.throttledUntil = facet.heldUntil;
-            } else {
-                facet.where = Where.PARKED;
-            }
+        serve(turns, wanted, taken);
+        if (taken.size() < wanted && tracked) {
+            serveElastic(turns, wanted, taken, lease);
+        }
+        turns.forEach(FairTurn::commit);
+        if (burst > 0 && (arrived || !taken.isEmpty())) {
+            used = new When(base.ms() + taken.size() * interval, base.since());
+        }
+        if (lease) {
+            leased.addAll(taken);
+            taken.forEach(item -> facet(item.facet).inFlight++);
         }
         return taken;
     }
 
-    private void open(Facet facet, boolean lease) {
-        facet.opened = true;
-        facet.quota = 0;
-        facet.have = facet.size();
-        int most = strict ? 1 : facet.cap > 0 ? facet.cap : capEach;
-        int room = most > 0 ? Math.max(0, most - facet.inFlight) : Integer.MAX_VALUE;
-        if (!lease && room > 0) {
-            room = Integer.MAX_VALUE; // what is taken for good is never in flight
+    private void serve(List<FairTurn> turns, int wanted, List<Item> taken) {
+        PriorityQueue<FairTurn> waiting = new PriorityQueue<>(
+                Comparator.<FairTurn>comparingDouble(turn -> turn.key).thenComparingLong(turn -> turn.seq));
+        waiting.addAll(turns);
+        while (taken.size() < wanted && !waiting.isEmpty()) {
+            FairTurn turn = waiting.remove();
+            if (!turn.opened) {
+                turn.open(false);
+            }
+            if (turn.left > 0) {
+                time = Math.max(time, turn.reached(byBytes));
+                taken.add(turn.serve(++orders));
+                turn.seq = ++arrivals;
+                if (turn.left > 0) {
+                    waiting.add(turn);
+                }
+            }
         }
-        facet.heldBack = strict && !facet.stopped() && facet.heldUntil > DUE;
-        facet.left = facet.stopped() || facet.heldBack ? 0 : Math.min(facet.have, room);
     }
 
-    private Item hand(Facet facet, boolean lease) {
-        Item item = facet.back.isEmpty() ? facet.fresh.poll() : facet.back.pollFirst();
-        item.used++;
-        if (item.order == 0) {
-            item.order = ++orders;
+    /** Nobody below its cap wants the rest: those above elastic ones have it, the first parked first. */
+    private void serveElastic(List<FairTurn> turns, int wanted, List<Item> taken, boolean lease) {
+        List<FairTurn> over =
+                new ArrayList<>(turns.stream().filter(FairTurn::aside).toList());
+        List<FairFacet> parked =
+                parked().stream().filter(facet -> facet.parkedAt >= 0).toList();
+        for (int i = 0; i < parked.size(); i++) {
+            FairTurn turn = new FairTurn(this, parked.get(i), lease, parked.get(i).parkedAt, i - parked.size());
+            over.add(turn);
+            turns.add(turn);
         }
-        if (lease) {
-            leased.add(item);
-        }
-        return item;
+        over.forEach(turn -> {
+            turn.open(capOf(turn.facet).elastic());
+            turn.overCap = true;
+        });
+        serve(over.stream().filter(turn -> turn.left > 0).toList(), wanted, taken);
     }
 
-    /** Counted in flight only after the whole pull. */
-    void counted(List<Item> items) {
-        items.forEach(item -> facet(item.facet).inFlight++);
+    Cap capOf(FairFacet facet) {
+        return strict ? Cap.of(1) : facet.cap.messages() > 0 ? facet.cap : capEach;
+    }
+
+    Rate rateOf(FairFacet facet) {
+        return facet.rate.count() > 0 ? facet.rate : rateEach;
+    }
+
+    /** From when on a rate counts. What a slower one left behind does not matter. */
+    When base(When until, double interval, int burst) {
+        return until.ms() <= 0 || until.ms() > burst * interval ? new When(0, pulls) : until;
+    }
+
+    /** How many it lets through. */
+    static int may(When base, double interval, int burst) {
+        return (int) Math.floor((burst * interval - base.ms()) / interval + 1e-6);
     }
 
     void acknowledge(Item item) {
@@ -307,26 +217,23 @@ final class FairModel {
         putBack(item);
     }
 
-    /** Comes again after a while: steps aside, or in strict order its facet waits. False: its attempts are used up. */
-    boolean giveBackLater(Item item) {
+    /** Comes again after a while: steps aside, or in strict order its facet waits. */
+    void giveBackLater(Item item) {
         end(item);
         if (item.used >= maxAttempts) {
             dead.add(item);
-            return false;
-        }
-        if (!strict) {
+        } else if (!strict) {
             later.add(item);
-            return true;
+        } else {
+            FairFacet facet = facet(item.facet);
+            boolean waiting = facet.size() > 0;
+            facet.back.add(item);
+            facet.heldUntil = new When(3_600_000, ++holds);
+            if (!waiting) {
+                facet.where = Where.THROTTLED;
+                facet.throttledUntil = facet.heldUntil;
+            }
         }
-        Facet facet = facet(item.facet);
-        boolean waiting = facet.size() > 0;
-        facet.back.add(item);
-        facet.heldUntil = ++holds;
-        if (!waiting) {
-            facet.where = Where.THROTTLED;
-            facet.throttledUntil = facet.heldUntil;
-        }
-        return true;
     }
 
     /** One lease of several: these come again, the others are acknowledged. */
@@ -341,11 +248,6 @@ final class FairModel {
         }
     }
 
-    /** All of these, in their order. */
-    void expire(List<Item> items) {
-        items.forEach(item -> giveBack(item, true));
-    }
-
     void bury(Item item) {
         end(item);
         dead.add(item);
@@ -358,7 +260,7 @@ final class FairModel {
     }
 
     private void putBack(Item item) {
-        Facet facet = facet(item.facet);
+        FairFacet facet = facet(item.facet);
         if (facet.size() == 0) {
             enter(facet);
         }
@@ -367,89 +269,53 @@ final class FairModel {
 
     private void end(Item item) {
         leased.remove(item);
-        Facet facet = facet(item.facet);
+        FairFacet facet = facet(item.facet);
         facet.inFlight--;
         if (tracked && facet.where == Where.PARKED) {
             enter(facet);
         }
     }
 
-    /** Whether ends of leases are noticed by facets: from the first cap on. */
-    boolean tracked;
-
-    void weight(String name, double weight) {
-        boolean changed = facet(name).weight != weight;
-        facet(name).weight = weight;
-        judgeAnew(facet(name), changed);
-    }
-
-    void pause(String name, boolean paused) {
-        Facet facet = facet(name);
-        boolean changed = facet.paused != paused || (!paused && facet.weight == 0);
-        facet.paused = paused;
-        if (!paused && facet.weight == 0) {
-            facet.weight = 1;
-        }
-        judgeAnew(facet, changed);
-    }
-
-    void cap(String name, int cap) {
-        boolean changed = facet(name).cap != cap;
-        facet(name).cap = cap;
-        judgeAnew(facet(name), changed);
-    }
-
-    void capEach(int cap) {
-        capEach = cap;
-        judgeAll();
-    }
-
-    void order(boolean strict) {
-        this.strict = strict;
-        judgeAll();
-    }
-
-    void ownLimit(String name, int limit) {
-        boolean changed = facet(name).ownLimit != limit;
-        facet(name).ownLimit = limit;
-        judgeAnew(facet(name), changed);
-    }
-
-    private Stream<Facet> throttled() {
+    private List<FairFacet> throttled() {
         return facets.values().stream()
                 .filter(facet -> facet.where == Where.THROTTLED)
-                .sorted(Comparator.comparingLong(facet -> facet.throttledUntil))
-                .toList()
-                .stream();
+                .sorted(Comparator.<FairFacet, When>comparing(facet -> facet.throttledUntil)
+                        .thenComparing(BY_NAME))
+                .toList();
     }
 
-    private void judgeAll() {
-        throttled().forEach(this::enter);
-        facets.values().stream()
+    private List<FairFacet> parked() {
+        return facets.values().stream()
                 .filter(facet -> facet.where == Where.PARKED)
-                .sorted(Comparator.comparing(
-                        facet -> facet.name.getBytes(StandardCharsets.UTF_8), Arrays::compareUnsigned))
-                .forEach(this::enter);
+                .sorted(Comparator.<FairFacet>comparingDouble(facet -> facet.parkedAt)
+                        .thenComparing(BY_NAME))
+                .toList();
     }
 
-    private void judgeAnew(Facet facet, boolean changed) {
-        if (!changed) {
-            return;
-        }
+    /** What holds for each facet has changed: those that stand aside are judged anew. */
+    void judgeAll() {
+        throttled().forEach(this::enter);
+        parked().forEach(this::enter);
+    }
+
+    /** What holds for this facet has changed. */
+    void judge(FairFacet facet) {
         if (facet.where == Where.FAIR || facet.where == Where.PARKED || facet.where == Where.THROTTLED) {
             enter(facet);
         }
     }
 
-    boolean mayServe() {
-        return !paused && facets.values().stream().anyMatch(facet -> facet.size() > 0 && !facet.stopped());
+    /** How many messages there are, wherever. */
+    long size() {
+        int waiting = facets.values().stream().mapToInt(FairFacet::size).sum();
+        return waiting + leased.size() + later.size() + dead.size() + admission.delayed.size();
     }
 
     /** {@code facet=waiting/in flight/later}, by name. */
     List<String> states() {
         Map<String, int[]> counts = new TreeMap<>();
         facets.values().forEach(facet -> counts.put(facet.name, new int[] {facet.size(), facet.inFlight, 0}));
-        delayed.values().forEach(item -> counts.computeIfAbsent(item.facet, name -> new int[3])[2]++);
+        admission.delayed.values().forEach(item -> counts.computeIfAbsent(item.facet, name -> new int[3])[2]++);
         later.forEach(item -> counts.computeIfAbsent(item.facet, name -> new int[3])[2]++);
         List<String> states = new ArrayList<>();
         counts.forEach((name, n) -> {
@@ -460,7 +326,7 @@ final class FairModel {
         return states;
     }
 
-    private Facet facet(String name) {
-        return facets.computeIfAbsent(name, Facet::new);
+    FairFacet facet(String name) {
+        return facets.computeIfAbsent(name, FairFacet::new);
     }
 }
