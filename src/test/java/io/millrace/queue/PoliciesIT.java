@@ -214,36 +214,6 @@ class PoliciesIT {
     }
 
     @Test
-    @DisplayName("P9 50 pullers, caps of 2: never 3 in flight")
-    void fiftyPullers() {
-        policies.capEach(Cap.of(2)).block(SOON);
-        fill("a", 150);
-        fill("b", 150);
-        Map<String, AtomicInteger> running = Map.of("a", new AtomicInteger(), "b", new AtomicInteger());
-        Map<String, AtomicInteger> most = Map.of("a", new AtomicInteger(), "b", new AtomicInteger());
-        AtomicInteger done = new AtomicInteger();
-
-        Flux.range(0, 50)
-                .flatMap(
-                        i -> rig.queue.consume(
-                                message -> Mono.defer(() -> {
-                                    int now = running.get(message.facet()).incrementAndGet();
-                                    most.get(message.facet()).accumulateAndGet(now, Math::max);
-                                    return Mono.delay(Duration.ofMillis(3)).doOnNext(tick -> {
-                                        running.get(message.facet()).decrementAndGet();
-                                        done.incrementAndGet();
-                                    });
-                                }),
-                                ConsumeOptions.builder().concurrency(3).build()),
-                        50)
-                .takeUntilOther(Flux.interval(Duration.ofMillis(20)).filter(tick -> done.get() >= 300))
-                .blockLast(Duration.ofSeconds(60));
-
-        assertThat(most.get("a")).hasValue(2);
-        assertThat(most.get("b")).hasValue(2);
-    }
-
-    @Test
     @DisplayName("an elastic cap holds while others wait, and not when nobody does")
     void elastic() {
         fill("a", 20);
