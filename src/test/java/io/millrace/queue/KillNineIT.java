@@ -134,7 +134,7 @@ class KillNineIT {
         }
     }
 
-    private static JvmChild child(
+    static JvmChild child(
             RedisServer server, String namespace, int leaseMs, boolean dies, int handlingMs, KilledConsumer.Mode mode) {
         return JvmChild.of(KilledConsumer.class)
                 .option("-XX:TieredStopAtLevel=1")
