@@ -1,7 +1,9 @@
 package io.millrace.cli;
 
 import io.millrace.queue.FacetQueue;
+import io.millrace.server.Durations;
 import io.millrace.server.QueueShapes;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,7 +26,8 @@ import reactor.core.publisher.Mono;
         footer = {
             "  millrace queue dead-letters list searches | jq -r .reason | sort | uniq -c",
             "  millrace queue dead-letters redrive searches --facet env-1",
-            "  millrace queue dead-letters drop searches --entry 1790000000000-0"
+            "  millrace queue dead-letters drop searches --entry 1790000000000-0",
+            "  millrace queue dead-letters drop searches --before 168h --yes"
         })
 final class DeadLetterCommands implements Runnable {
 
@@ -63,7 +66,7 @@ final class DeadLetterCommands implements Runnable {
     }
 
     /** Which dead letters. */
-    static final class Which {
+    static class Which {
 
         @Option(names = "--entry", paramLabel = "ENTRY", description = "This one, as list shows it; may be repeated.")
         @Nullable
@@ -75,6 +78,18 @@ final class DeadLetterCommands implements Runnable {
 
         @Option(names = "--all", description = "All of them.")
         boolean all;
+    }
+
+    /** Which, also by their age. */
+    static final class WhichToDrop extends Which {
+
+        @Option(
+                names = "--before",
+                paramLabel = "AGE|TIME",
+                description = "All that died so long ago or longer, such as 168h or P7D, or before then, such as"
+                        + " 2026-01-01T08:00:00Z.")
+        @Nullable
+        String before;
     }
 
     @Command(
@@ -102,11 +117,11 @@ final class DeadLetterCommands implements Runnable {
             name = "drop",
             description =
                     "Remove dead letters for good. Prints {queue, dropped}. Exit code 1 if a named one was not there.",
-            footer = "%nExample: millrace queue dead-letters drop searches --facet env-1 --yes")
+            footer = "%nExample: millrace queue dead-letters drop searches --before 168h --yes")
     static final class Drop extends OnQueue {
 
         @ArgGroup(multiplicity = "1")
-        private Which which;
+        private WhichToDrop which;
 
         @Option(names = "--yes", description = "Do not ask.")
         private boolean yes;
@@ -114,19 +129,40 @@ final class DeadLetterCommands implements Runnable {
         @Override
         int run(Session session) {
             FacetQueue queue = session.mill().queue(name);
-            if (!yes && which.entries == null && !confirmed(session, queue)) {
+            Instant before = before(session);
+            if (!yes && which.entries == null && !confirmed(session, queue, before)) {
                 session.console().say("nothing was dropped");
                 return Main.PARTLY;
             }
-            Mono<Long> dropping = which.entries != null
-                    ? queue.dropDeadLetters(which.entries)
-                    : which.facet != null ? queue.dropAllDeadLetters(which.facet) : queue.dropAllDeadLetters();
-            return told(session, name, "dropped", which, dropping);
+            return told(session, name, "dropped", which, dropping(queue, before));
         }
 
-        private boolean confirmed(Session session, FacetQueue queue) {
+        private @Nullable Instant before(Session session) {
+            try {
+                return which.before == null
+                        ? null
+                        : Durations.past(
+                                which.before,
+                                Instant.ofEpochMilli(
+                                        session.mill().redis().clock().millis()));
+            } catch (IllegalArgumentException e) {
+                throw usage("--before: " + e.getMessage());
+            }
+        }
+
+        private Mono<Long> dropping(FacetQueue queue, @Nullable Instant before) {
+            if (before != null) {
+                return queue.dropDeadLettersBefore(before);
+            } else if (which.entries != null) {
+                return queue.dropDeadLetters(which.entries);
+            }
+            return which.facet != null ? queue.dropAllDeadLetters(which.facet) : queue.dropAllDeadLetters();
+        }
+
+        private boolean confirmed(Session session, FacetQueue queue, @Nullable Instant before) {
             String facet = which.facet;
             long count = Objects.requireNonNull(queue.deadLetters()
+                    .takeWhile(letter -> before == null || letter.at().isBefore(before))
                     .filter(letter ->
                             facet == null || facet.equals(letter.message().facet()))
                     .count()

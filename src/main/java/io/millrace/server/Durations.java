@@ -1,6 +1,8 @@
 package io.millrace.server;
 
+import java.time.DateTimeException;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.Locale;
 import java.util.regex.Matcher;
@@ -38,5 +40,24 @@ public final class Durations {
         }
         throw new IllegalArgumentException(
                 "\"" + text + "\" is no duration; write it like 500ms, 30s, 5m, 2h or PT30S");
+    }
+
+    /**
+     * Reads a time that has been: an instant, or how long ago it is.
+     *
+     * @throws IllegalArgumentException if it is neither, or still to come; with what was expected
+     */
+    public static Instant past(String text, Instant now) {
+        Instant when;
+        try {
+            when = text.indexOf(':') >= 0 ? Instant.parse(text) : now.minus(parse(text));
+        } catch (DateTimeException | ArithmeticException | IllegalArgumentException e) {
+            throw new IllegalArgumentException("\"" + text + "\" is neither an age such as 30m, 168h or P7D"
+                    + " nor an instant such as 2026-01-01T08:00:00Z");
+        }
+        if (when.isAfter(now)) {
+            throw new IllegalArgumentException("\"" + text + "\" is still to come; it is " + now + " now");
+        }
+        return when.isBefore(Instant.EPOCH) ? Instant.EPOCH : when;
     }
 }

@@ -9,6 +9,7 @@ import io.millrace.queue.FacetQueue;
 import io.millrace.queue.Order;
 import io.millrace.queue.Policies;
 import io.millrace.queue.Rate;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -216,12 +217,25 @@ final class PolicyApi {
 
     private Mono<Void> redrive(Exchange exchange) {
         FacetQueue queue = mill.queue(exchange.path("name"));
-        return treat(exchange, "redriven", queue::redrive, queue::redriveAll, queue::redriveAll);
+        return exchange.object("entries", "facet", "all")
+                .flatMap(body -> told(
+                        exchange, "redriven", which(body, "", queue::redrive, queue::redriveAll, queue::redriveAll)));
     }
 
     private Mono<Void> drop(Exchange exchange) {
         FacetQueue queue = mill.queue(exchange.path("name"));
-        return treat(exchange, "dropped", queue::dropDeadLetters, queue::dropAllDeadLetters, queue::dropAllDeadLetters);
+        return exchange.object("entries", "facet", "all", "before").flatMap(body -> {
+            String before = Exchange.text(body, "before");
+            Mono<Long> dropping = before == null
+                    ? which(
+                            body,
+                            ", {\"before\": \"168h\"}",
+                            queue::dropDeadLetters,
+                            queue::dropAllDeadLetters,
+                            queue::dropAllDeadLetters)
+                    : queue.dropDeadLettersBefore(past(before));
+            return told(exchange, "dropped", dropping);
+        });
     }
 
     private interface Some {
@@ -236,24 +250,34 @@ final class PolicyApi {
         Mono<Long> of();
     }
 
-    private static Mono<Void> treat(Exchange exchange, String word, Some some, OfFacet ofFacet, All all) {
-        return exchange.object("entries", "facet", "all").flatMap(body -> {
-            String facet = Exchange.text(body, "facet");
-            Mono<Long> treated;
-            if (body.get("entries") instanceof List<?> entries) {
-                treated = some.of(texts("entries", entries));
-            } else if (facet != null) {
-                treated = ofFacet.of(facet);
-            } else if (Boolean.TRUE.equals(body.get("all"))) {
-                treated = all.of();
-            } else {
-                throw Problem.of(
-                        400,
-                        "bad_request",
-                        "the body must say which: {\"entries\": [\"...\"]}, {\"facet\": \"...\"} or {\"all\": true}");
-            }
-            return treated.flatMap(count -> exchange.answer(200, Map.of(word, count)));
-        });
+    private static Mono<Long> which(
+            Map<String, @Nullable Object> body, String more, Some some, OfFacet ofFacet, All all) {
+        String facet = Exchange.text(body, "facet");
+        if (body.get("entries") instanceof List<?> entries) {
+            return some.of(texts("entries", entries));
+        } else if (facet != null) {
+            return ofFacet.of(facet);
+        } else if (Boolean.TRUE.equals(body.get("all"))) {
+            return all.of();
+        }
+        throw Problem.of(
+                400,
+                "bad_request",
+                "the body must say which: {\"entries\": [\"...\"]}, {\"facet\": \"...\"}" + more
+                        + " or {\"all\": true}");
+    }
+
+    private static Mono<Void> told(Exchange exchange, String word, Mono<Long> treated) {
+        return treated.flatMap(count -> exchange.answer(200, Map.of(word, count)));
+    }
+
+    private Instant past(String before) {
+        try {
+            return Durations.past(
+                    before, Instant.ofEpochMilli(mill.redis().clock().millis()));
+        } catch (IllegalArgumentException e) {
+            throw Problem.of(400, "bad_request", "before: " + e.getMessage());
+        }
     }
 
     private static List<String> texts(String field, List<?> values) {

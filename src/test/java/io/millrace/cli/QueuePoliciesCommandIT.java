@@ -224,6 +224,35 @@ class QueuePoliciesCommandIT {
     }
 
     @Test
+    @DisplayName("dead letters are dropped that died so long ago, or before an instant; what is neither is told")
+    void deadLettersBefore() {
+        deliver("a", "a1");
+        String receipt = String.valueOf(
+                millrace("queue", "pull", "q", "--lease", "1m").line(0).get("receipt"));
+        assertThat(millrace("queue", "bury", "q", receipt).code()).isZero();
+
+        assertThat(millrace("queue", "dead-letters", "drop", "q", "--before", "1h")
+                        .code())
+                .as("without --yes nobody can be asked here")
+                .isEqualTo(2);
+        assertThat(millrace("queue", "dead-letters", "drop", "q", "--before", "P7D", "--yes")
+                        .out())
+                .containsExactly("{\"queue\":\"q\",\"dropped\":0}");
+        Result wrong = millrace("queue", "dead-letters", "drop", "q", "--before", "tomorrow", "--yes");
+        assertThat(wrong.code()).isEqualTo(2);
+        assertThat(wrong.err()).contains("--before", "\"tomorrow\"", "168h");
+        assertThat(millrace("queue", "dead-letters", "drop", "q", "--before", "1h", "--all")
+                        .code())
+                .isEqualTo(2);
+        assertThat(millrace("queue", "dead-letters", "redrive", "q", "--before", "1h")
+                        .code())
+                .isEqualTo(2);
+        assertThat(millrace("queue", "dead-letters", "drop", "q", "--before", "1ms", "--yes")
+                        .out())
+                .containsExactly("{\"queue\":\"q\",\"dropped\":1}");
+    }
+
+    @Test
     @DisplayName("leases are given back, kept back, renewed and buried by their receipts")
     void leases() {
         deliver("a", "a1");

@@ -7,11 +7,13 @@ import io.millrace.Event;
 import io.millrace.Millrace;
 import io.millrace.queue.LeaseOptions;
 import io.millrace.server.HttpTester.Answer;
+import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.net.http.HttpRequest;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -108,6 +110,47 @@ class PolicyApiIT {
         Answer report = post("doctor", "{}");
         assertThat(report.field("healthy")).isEqualTo(true);
         assertThat(report.field("waiting")).isEqualTo(2);
+    }
+
+    @Test
+    @DisplayName("dead letters are dropped by their age, or that died before an instant; what is neither is refused")
+    void dropBefore() {
+        bury("a", "b");
+        awaitLaterThan(lastDead());
+        bury("c");
+        Instant between = lastDead();
+
+        assertThat(post("dead-letters/drop", "{\"before\":\"1h\"}").field("dropped"))
+                .isEqualTo(0);
+        assertThat(post("dead-letters/drop", "{\"before\":\"" + between + "\"}").field("dropped"))
+                .isEqualTo(2);
+        awaitLaterThan(between);
+        assertThat(post("dead-letters/drop", "{\"before\":\"0s\"}").field("dropped"))
+                .isEqualTo(1);
+        for (String wrong : List.of("yesterday", "2h ago", "2126-01-01T00:00:00Z", "-1h", "PT-1H", "")) {
+            Answer refused = post("dead-letters/drop", "{\"before\":\"" + wrong + "\"}");
+            assertThat(refused.status()).as(wrong).isEqualTo(400);
+            assertThat(String.valueOf(refused.field("detail"))).contains("\"" + wrong + "\"");
+        }
+        assertThat(post("dead-letters/redrive", "{\"before\":\"1h\"}").status()).isEqualTo(400);
+    }
+
+    private void bury(String... ids) {
+        for (String id : ids) {
+            mill.deliver(Event.of("f", "t", "n").withId(id)).block(SOON);
+        }
+        mill.queue("q")
+                .lease(ids.length, LeaseOptions.defaults())
+                .concatMap(one -> one.bury("bad"))
+                .blockLast(SOON);
+    }
+
+    private Instant lastDead() {
+        return mill.queue("q").deadLetters().blockLast(SOON).at();
+    }
+
+    private void awaitLaterThan(Instant time) {
+        Eventually.await("some milliseconds", SOON, () -> mill.redis().clock().millis() > time.toEpochMilli() + 20);
     }
 
     @Test
