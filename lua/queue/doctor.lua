@@ -1,7 +1,6 @@
 --[[ queue/doctor.lua: one step of looking for what must not be, and of repairing it.
   KEYS[1]  unit prefix; derived: every key of the unit, see queue/unit.lua
   ARGV[1]  "scan": ARGV[2] cursor, ARGV[3] glob pattern of the unit's keys, ARGV[4] COUNT
-           "facet": ARGV[2] facet
            "back": ARGV[2] offset, ARGV[3] how many
            "profile": ARGV[2] lease profile
            "window": nothing more
@@ -10,18 +9,15 @@
            "later": ARGV[2] cursor; looks whether delayed deliveries have a time
            "promised": ARGV[2] cursor; looks whether what takes up room will come
            "fair", "place": ARGV[2] cursor; looks whether facets that wait for their turn can be found, and found ones wait
-           "parked", "throttled": ARGV[2] cursor; looks whether facets stand aside for a reason
+           Where facets stand is looked at by queue/judge.lua.
   Returns  scan: {"OK", cursor, key, ...}. back: {"OK", members met, facet, ...}. All with a cursor: {"OK", cursor, repaired};
            the cursor of leases is "" at the end.
-           Else {"OK", word}: "FINE", or what was repaired: facet: "MISSING" (had messages, no turn),
-           "DOUBLE" (several turns), "IDLE" (a turn, no messages); profile: "UNRECORDED" (leases out of sight);
-           window: "ENDLESS" (ids that would be kept for ever)
-  Derived  a facet with messages stands in exactly one of ring, fair (and place), parked and throttled
+           Else {"OK", word}: "FINE", or what was repaired: profile: "UNRECORDED" (leases out of sight); window: "ENDLESS" (ids that
+           would be kept for ever)
   Flags    allow-oom
-  Twice    a repeated call finds everything fine. Clock: TIME. Cost: facet O(facets in the ring), leases about 256 messages, else 3 calls;
+  Twice    a repeated call finds everything fine. Clock: TIME. Cost: leases about 256 messages, else 3 calls;
            with a cursor 1 to 3 for each of about 100. ]]
 -- @include queue/track.lua
--- @include queue/fair.lua
 local unit, what = KEYS[1], ARGV[1]
 if what == 'scan' then
   local page = call('SCAN', ARGV[2], 'MATCH', ARGV[3], 'COUNT', ARGV[4])
@@ -113,71 +109,6 @@ if what == 'fair' then
     return true
   end)
 end
-if what == 'place' then
-  return sweep('HSCAN', 'place', 100, function(facet, member)
-    return not call('ZSCORE', unit .. 'fair', member) and call('HDEL', unit .. 'place', facet) == 1
-  end)
-end
-
--- Whether a facet stands aside without a reason, or for longer than there is one, by the rules of queue/fair.lua.
-local function astray(info, score, now)
-  local rules = info.rules
-  if rules.paused then return false end
-  if what == 'parked' then
-    return not rules.cap or
-      call('ZLEXCOUNT', unit .. 'busy', '[' .. facet_prefix(info.facet), back_end(info.facet)) < rules.cap
-  end
-  if score <= now or info.until_ms >= score then return false end -- the next pull lets it go on; it is held back in strict order
-  if not rules.rate then return true end
-  local _, base = bucket(rules.rate, info.base, now)
-  return math.ceil(base - rules.rate.slack) < score - 1
-end
-
-if what == 'parked' or what == 'throttled' then
-  local page, repaired, now = call('ZSCAN', unit .. what, ARGV[2], 'COUNT', 100), 0, now_ms()
-  local facets, plan = {}, {unit = unit, known = {}}
-  for i = 1, #page[2], 2 do facets[#facets + 1] = page[2][i] end
-  plan.settings, plan.own = read_settings(unit)
-  plan.rules, plan.rates = rules_of(plan), plan.settings.rates
-  look_up(plan, facets)
-  for i = 1, #facets do
-    if astray(plan.known[facets[i]], tonumber(page[2][2 * i]), now) then
-      call('ZREM', unit .. what, facets[i])
-      if not call('LPOS', unit .. 'ring', facets[i]) then enter_ring(unit, facets[i]) end
-      repaired = repaired + 1
-    end
-  end
-  return {'OK', page[1], repaired}
-end
-local facet = ARGV[2]
-local have = call('LLEN', unit .. 'f:' .. facet) + back_count(unit, facet)
-local member = call('HGET', unit .. 'place', facet)
-local in_fair = member and call('ZSCORE', unit .. 'fair', member) and 1 or 0
-local elsewhere = in_fair + (call('ZSCORE', unit .. 'parked', facet) and 1 or 0) + (call('ZSCORE', unit .. 'throttled', facet) and 1 or 0)
-local turns = #call('LPOS', unit .. 'ring', facet, 'COUNT', 0)
-
-local function clear()
-  if turns > 0 then call('LREM', unit .. 'ring', 0, facet) end
-  if in_fair > 0 then call('ZREM', unit .. 'fair', member) end
-  call('HDEL', unit .. 'place', facet)
-  call('ZREM', unit .. 'parked', facet)
-  call('ZREM', unit .. 'throttled', facet)
-end
-if have > 0 and turns + elsewhere == 0 then
-  enter_ring(unit, facet)
-  return {'OK', 'MISSING'}
-end
-if have > 0 and turns + elsewhere > 1 then
-  if elsewhere == 0 then
-    call('LREM', unit .. 'ring', -(turns - 1), facet)
-  else
-    clear()
-    enter_ring(unit, facet)
-  end
-  return {'OK', 'DOUBLE'}
-end
-if have == 0 and turns + elsewhere > 0 then
-  clear()
-  return {'OK', 'IDLE'}
-end
-return {'OK', 'FINE'}
+return sweep('HSCAN', 'place', 100, function(facet, member)
+  return not call('ZSCORE', unit .. 'fair', member) and call('HDEL', unit .. 'place', facet) == 1
+end)

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import reactor.core.publisher.Flux;
@@ -56,12 +57,9 @@ final class QueueDoctor {
 
     /** Where facets stand: that they can be found there, that they are there for a reason, and who stands twice or has nothing. */
     private Mono<Void> turns() {
-        return Flux.concat(
-                        sweep("fair", DoctorReport.Kind.MISPLACED),
-                        sweep("place", DoctorReport.Kind.MISPLACED),
-                        sweep("parked", DoctorReport.Kind.STUCK),
-                        sweep("throttled", DoctorReport.Kind.STUCK))
+        return Flux.concat(sweep("fair", DoctorReport.Kind.MISPLACED), sweep("place", DoctorReport.Kind.MISPLACED))
                 .doOnNext(findings::add)
+                .thenMany(Flux.concat(aside("parked"), aside("throttled")))
                 .thenMany(Flux.defer(insight::standings))
                 .doOnNext(page -> page.forEach((facet, waiting, oldest) -> {
                     if (!standing.add(facet) || waiting == 0) {
@@ -69,6 +67,21 @@ final class QueueDoctor {
                     }
                 }))
                 .then();
+    }
+
+    /** Facets that stand aside without a reason are suspects, too. */
+    private Flux<Reply> aside(String where) {
+        return judge(where, "0")
+                .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : judge(where, reply.text(1)))
+                .doOnNext(reply -> {
+                    for (int i = 2; i < reply.size(); i++) {
+                        suspects.add(reply.text(i));
+                    }
+                });
+    }
+
+    private Mono<Reply> judge(Object... words) {
+        return redis.run(QueueScripts.JUDGE, List.of(unit.prefix()), Insight.args(words));
     }
 
     /** Facets that have messages but were met nowhere, and all lease profiles, by their keys. */
@@ -130,7 +143,8 @@ final class QueueDoctor {
     }
 
     private Mono<Void> treat() {
-        Flux<DoctorReport.Finding> facets = Flux.fromIterable(suspects).concatMap(facet -> step(facet, "facet", facet));
+        Flux<DoctorReport.Finding> facets =
+                new RingJudge(redis, unit, suspects).verdicts().collectList().flatMapIterable(QueueDoctor::findings);
         Flux<DoctorReport.Finding> leases =
                 Flux.fromIterable(profiles).concatMap(profile -> step(profile, "profile", profile));
         Flux<DoctorReport.Finding> uncounted = Flux.fromIterable(profiles)
@@ -150,6 +164,25 @@ final class QueueDoctor {
                         sweep("promised", DoctorReport.Kind.MISCOUNTED))
                 .doOnNext(findings::add)
                 .then();
+    }
+
+    /** One for each facet, and one for all that stood aside. */
+    private static List<DoctorReport.Finding> findings(List<RingJudge.Verdict> verdicts) {
+        List<DoctorReport.Finding> findings = new ArrayList<>();
+        for (String where : List.of("parked", "throttled")) {
+            long stuck = verdicts.stream()
+                    .filter(verdict -> verdict.word().equals(where.toUpperCase(Locale.ROOT)))
+                    .count();
+            if (stuck > 0) {
+                findings.add(new DoctorReport.Finding(DoctorReport.Kind.STUCK, where, stuck));
+            }
+        }
+        for (RingJudge.Verdict verdict : verdicts) {
+            if (!verdict.word().equals("PARKED") && !verdict.word().equals("THROTTLED")) {
+                findings.add(new DoctorReport.Finding(DoctorReport.Kind.valueOf(verdict.word()), verdict.facet(), 1));
+            }
+        }
+        return findings;
     }
 
     /** Looks through a set or hash. */

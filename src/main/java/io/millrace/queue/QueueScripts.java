@@ -18,6 +18,7 @@ final class QueueScripts {
     static final LuaScript<Reply> IN_FLIGHT = LuaScript.repeatable("queue/inflight.lua", QueueScripts::ok);
     static final LuaScript<Reply> DEAD = LuaScript.repeatable("queue/dead.lua", QueueScripts::ok);
     static final LuaScript<Reply> DOCTOR = LuaScript.repeatable("queue/doctor.lua", QueueScripts::ok);
+    static final LuaScript<Reply> JUDGE = LuaScript.repeatable("queue/judge.lua", QueueScripts::ok);
     static final LuaScript<Reply> DESTROY = LuaScript.repeatable("queue/destroy.lua", QueueScripts::ok);
 
     static final LuaScript<Reply> POLICY = LuaScript.repeatable("queue/policy.lua", QueueScripts::ok);
