@@ -31,8 +31,8 @@ import reactor.core.publisher.Mono;
  *
  * <pre>taskset -c 1 ./mvnw -Pfloors -Dfloors.main=FairnessFloors [-Dfloors.repetitions=3]</pre>
  *
- * The arguments are the number of repetitions, each quiet case lasts 20 s for each of them, and {@code growth} or {@code longest} for
- * that part only.
+ * The arguments are the number of repetitions, each quiet case lasts 25 s for each of them, and {@code quiet}, {@code memory},
+ * {@code growth} or {@code longest} for that part only.
  */
 public final class FairnessFloors {
 
@@ -58,9 +58,13 @@ public final class FairnessFloors {
                 FairnessFloors floors = new FairnessFloors(server, mill, repetitions);
                 String part = args.length > 1 ? args[1] : "all";
                 boolean all = part.equals("all");
-                if (all) {
+                if (all || part.equals("quiet")) {
                     floors.quietTenant();
+                }
+                if (all || part.equals("memory")) {
                     floors.memory();
+                    floors.memoryOfFacets();
+                    floors.left();
                 }
                 if (all || part.equals("growth")) {
                     floors.growth();
@@ -75,19 +79,19 @@ public final class FairnessFloors {
     }
 
     private void quietTenant() {
-        int seconds = 20 * repetitions;
+        int seconds = 25 * repetitions;
         List<QuietTenant.Dwell> cases = new ArrayList<>();
         try (QuietTenant tenant = new QuietTenant(server)) {
             tenant.run("warm up", QuietTenant.tenants(1), 5);
             cases.add(tenant.run("idle", List.of(), seconds));
             cases.add(tenant.run("one tenant floods", QuietTenant.tenants(1), seconds));
             cases.add(tenant.run("twenty tenants flood", QuietTenant.tenants(20), seconds));
-            cases.add(tenant.run("in the same facet as the flood", List.of("quiet"), Math.min(20, seconds)));
+            cases.add(tenant.run("in the same facets as the flood", QuietTenant.quiet(), Math.min(25, seconds)));
         }
         double idle = cases.get(0).percentile(0.99);
-        System.out.println(
-                "| quiet tenant, one message a second | messages | p50 ms | p99 ms | p99 against 2 × idle + one batch"
-                        + " | flood handled | one batch ms |\n|---|---|---|---|---|---|---|");
+        System.out.println("| " + QuietTenant.TENANTS
+                + " quiet tenants, each with one message a second | messages | p50 ms | p99 ms | p99 against 2 × idle + one batch"
+                + " | flood handled | one batch ms |\n|---|---|---|---|---|---|---|");
         for (QuietTenant.Dwell dwell : cases) {
             double allowed = 2 * idle + dwell.batchMicros();
             System.out.printf(
@@ -138,6 +142,54 @@ public final class FairnessFloors {
             queue.destroy().block();
             row("left when it is destroyed, in all", (double) (used() - before), "about 0");
         }
+    }
+
+    /** What one facet costs besides its messages: the difference to the same messages in few facets. */
+    private void memoryOfFacets() {
+        int facets = 100_000;
+        double[] bytes = new double[2];
+        for (int i = 0; i < 2; i++) {
+            fresh();
+            long before = used();
+            fill(facets, i == 0 ? 100 : facets);
+            removeIds();
+            bytes[i] = (used() - before) / (double) facets;
+        }
+        System.out.println("\n| memory, 100,000 facets with one message each | bytes a facet | floor |\n|---|---|---|");
+        row("facet and message", bytes[1], "–");
+        row("the facet alone, against 100,000 messages of 100 facets", bytes[1] - bytes[0], "–");
+    }
+
+    /** What a queue leaves when all of it was acknowledged and looked after, and when it is destroyed. */
+    private void left() {
+        FacetQueue queue = fresh();
+        queue.destroy().block();
+        long keys = keys();
+        long bytes = used();
+        mill.queues().register("q", ".*:page:.*").block();
+        int messages = 200_000;
+        fill(messages, 10_000);
+        long[] left = {messages};
+        LeaseOptions lease = LeaseOptions.builder()
+                .batchSize(100)
+                .lease(Duration.ofSeconds(1))
+                .build();
+        Flux.defer(() -> queue.receiveBatches(lease))
+                .concatMap(batch -> batch.ack().thenReturn(batch.messages().size()), 1)
+                .takeUntil(count -> (left[0] -= count) <= 0)
+                .then(Mono.delay(Duration.ofSeconds(4))) // until the last lease would have ended
+                .thenMany(queue.pull(1)) // looks after what is over
+                .blockLast(Duration.ofMinutes(3));
+        System.out.println("\n| what is left of 200,000 messages of 10,000 facets | keys | bytes |\n|---|---|---|");
+        leftRow("drained", keys, bytes);
+        removeIds();
+        leftRow("drained, without the ids that tell duplicates", keys, bytes);
+        queue.destroy().block();
+        leftRow("destroyed", keys, bytes);
+    }
+
+    private void leftRow(String name, long keys, long bytes) {
+        System.out.printf(Locale.ROOT, "| %s | %d | %,d |%n", name, keys() - keys, used() - bytes);
     }
 
     /** Server time a message for few and for many facets, plain and with policies. */
@@ -221,6 +273,7 @@ public final class FairnessFloors {
                 "inflight",
                 "dead",
                 "doctor",
+                "judge",
                 "destroy",
                 "policy")) {
             String path = "queue/" + name + ".lua";
