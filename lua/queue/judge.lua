@@ -7,7 +7,8 @@
            many. Heads that were served since do not matter, tails that came are met
            "facets": judges facets; ARGV[2], ARGV[3] as for "ring", where the ring ended; then for each: facet, number of indexes where
            that walk has met it, these indexes
-  Returns  parked, throttled: {"OK", cursor, facet, ...}. ring: {"OK", "MET", index of the last one that was met now, facet, ...}, or {"OK", "LOST"}: walk it anew.
+  Returns  parked, throttled: {"OK", cursor, facet, ...}. ring: {"OK", "MET", index of the last one that was met now, facet, ...}, or
+           {"OK", "LOST"}: walk it anew.
            facets: {"OK", "WALK"}: the ring is long, walk it to its end, or on; {"OK", "LOST"} as above; else {"OK", "JUDGED", word, ...}:
            "FINE", or what was repaired: "MISSING" (had messages, no turn), "DOUBLE" (several turns), "IDLE" (a turn, no messages),
            "PARKED", "THROTTLED" (stood aside there without a reason). After "DOUBLE" and "IDLE" a long ring must be walked anew
