@@ -227,6 +227,19 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("facets above elastic caps take turns in one order, round after round")
+    void elasticTurns() {
+        policies.capEach(Cap.of(1).whileOthersWait()).block(SOON);
+        for (String facet : List.of("a", "b", "c", "d")) {
+            fill(facet, 3);
+        }
+
+        assertThat(ids(rig.lease(4, LONG))).containsExactly("a-0", "b-0", "c-0", "d-0");
+        assertThat(ids(rig.lease(4, LONG))).containsExactly("a-1", "b-1", "c-1", "d-1");
+        assertThat(ids(rig.lease(4, LONG))).containsExactly("a-2", "b-2", "c-2", "d-2");
+    }
+
+    @Test
     @DisplayName("P10 a throttled facet delays no other, and is served at its rate")
     void rates() {
         policies.rate("slow", Rate.of(10, Duration.ofSeconds(1))).block(SOON);
