@@ -25,16 +25,22 @@ import org.jspecify.annotations.Nullable;
  */
 public final class JvmChild implements AutoCloseable {
 
+    /** Hundreds of children live for a second or two. */
+    private static final List<String> START_SOON =
+            List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData");
+
     private static final Duration KILL_BUDGET = Duration.ofSeconds(10);
     private static final long POLL_NANOS = Duration.ofMillis(5).toNanos();
 
     private final Process process;
+    private final boolean piped; // it is a shell's child then
     private final List<String> lines = new CopyOnWriteArrayList<>();
     private final Thread reader;
     private int awaited;
 
-    private JvmChild(Process process) {
+    private JvmChild(Process process, boolean piped) {
         this.process = process;
+        this.piped = piped;
         this.reader = new Thread(this::read, "child-" + process.pid());
         reader.setDaemon(true);
         reader.start();
@@ -90,6 +96,7 @@ public final class JvmChild implements AutoCloseable {
                 command.addAll(List.of("/bin/sh", "-c", "{ \"$@\"; echo exit $? >&2; } | " + reader, "sh"));
             }
             command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+            command.addAll(START_SOON);
             command.addAll(options);
             // Surefire may start this JVM with a class path of one jar whose manifest lists the real one, which it
             // leaves here.
@@ -98,7 +105,7 @@ public final class JvmChild implements AutoCloseable {
             command.addAll(arguments);
             try {
                 return new JvmChild(
-                        new ProcessBuilder(command).redirectErrorStream(true).start());
+                        new ProcessBuilder(command).redirectErrorStream(true).start(), reader != null);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
@@ -145,9 +152,11 @@ public final class JvmChild implements AutoCloseable {
         }
     }
 
-    /** SIGKILL, then waits until it is gone. */
+    /** SIGKILL, then waits until it is gone. What it has started itself is not touched. */
     public void kill9() {
-        process.descendants().forEach(ProcessHandle::destroyForcibly);
+        if (piped) {
+            process.descendants().forEach(ProcessHandle::destroyForcibly);
+        }
         process.toHandle()
                 .destroyForcibly(); // Process.destroy would close the streams as well, and lose the last lines
         awaitEnd(KILL_BUDGET);

@@ -38,7 +38,7 @@ import org.junit.jupiter.api.Timeout;
 class KillNineDrainIT {
 
     /** Fewer or more with -Dkills=25. */
-    private static final int KILLS = Integer.getInteger("kills", 100);
+    private static final int KILLS = Integer.getInteger("kills", 50);
 
     private static final int SIDE_BY_SIDE = 3;
     private static final int SENDERS = 4;
