@@ -41,7 +41,7 @@ import reactor.core.publisher.Mono;
 class KillNineHooksIT {
 
     /** Fewer or more with -Dkills=25. */
-    private static final int KILLS = Integer.getInteger("kills", 50);
+    private static final int KILLS = Integer.getInteger("kills", 100);
 
     private static final int SIDE_BY_SIDE = 3;
     private static final List<String> WINDOWS = List.of("saving", "saved", "committed", "told");
