@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -218,6 +219,7 @@ final class PolicyApi {
     private Mono<Void> redrive(Exchange exchange) {
         FacetQueue queue = mill.queue(exchange.path("name"));
         return exchange.object("entries", "facet", "all")
+                .doOnNext(PolicyApi::mustSayOneWay)
                 .flatMap(body -> told(
                         exchange, "redriven", which(body, "", queue::redrive, queue::redriveAll, queue::redriveAll)));
     }
@@ -225,6 +227,7 @@ final class PolicyApi {
     private Mono<Void> drop(Exchange exchange) {
         FacetQueue queue = mill.queue(exchange.path("name"));
         return exchange.object("entries", "facet", "all", "before").flatMap(body -> {
+            mustSayOneWay(body);
             String before = Exchange.text(body, "before");
             Mono<Long> dropping = before == null
                     ? which(
@@ -248,6 +251,17 @@ final class PolicyApi {
 
     private interface All {
         Mono<Long> of();
+    }
+
+    /** Which of two was meant cannot be known, and what is dropped is gone. */
+    private static void mustSayOneWay(Map<String, @Nullable Object> body) {
+        List<String> said = Stream.of("entries", "facet", "all", "before")
+                .filter(field -> body.get(field) != null && !Boolean.FALSE.equals(body.get(field)))
+                .toList();
+        if (said.size() > 1) {
+            throw Problem.of(
+                    400, "bad_request", "the body must say which in one way, not by " + String.join(" and ", said));
+        }
     }
 
     private static Mono<Long> which(

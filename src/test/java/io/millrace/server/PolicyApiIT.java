@@ -135,6 +135,29 @@ class PolicyApiIT {
         assertThat(post("dead-letters/redrive", "{\"before\":\"1h\"}").status()).isEqualTo(400);
     }
 
+    @Test
+    @DisplayName(
+            "a body that says in two ways which dead letters are meant is refused: nothing is dropped for one of them")
+    void saysSeveral() {
+        bury("a");
+        String entry = mill.queue("q").deadLetters().blockLast(SOON).entry();
+
+        for (String two : List.of(
+                "\"before\":\"0s\",\"facet\":\"another\"",
+                "\"entries\":[\"" + entry + "\"],\"all\":true",
+                "\"facet\":\"f\",\"all\":true")) {
+            assertThat(post("dead-letters/drop", "{" + two + "}").status())
+                    .as(two)
+                    .isEqualTo(400);
+        }
+        Answer redrive = post("dead-letters/redrive", "{\"facet\":\"f\",\"all\":true}");
+        assertThat(redrive.status()).isEqualTo(400);
+        assertThat(String.valueOf(redrive.field("detail"))).contains("facet and all");
+        assertThat(mill.queue("q").deadLetters().count().block(SOON)).isEqualTo(1);
+        assertThat(post("dead-letters/drop", "{\"facet\":\"f\",\"all\":false}").field("dropped"))
+                .isEqualTo(1);
+    }
+
     private void bury(String... ids) {
         for (String id : ids) {
             mill.deliver(Event.of("f", "t", "n").withId(id)).block(SOON);
