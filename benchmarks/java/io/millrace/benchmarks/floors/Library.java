@@ -116,7 +116,7 @@ final class Library implements AutoCloseable {
     }
 
     /** Fills the queue, then so many consumers take everything, batch by batch, acknowledging with the next pull. */
-    Measured consume(int consumers, int batch, int messages, int facets) {
+    Measured consume(int consumers, int batch, int messages, int facets, int prefetch) {
         deliverAll(4, 100, messages, facets);
         AtomicLong left = new AtomicLong(messages);
         Sinks.Empty<Void> done = Sinks.empty();
@@ -124,6 +124,7 @@ final class Library implements AutoCloseable {
         ConsumeOptions options = ConsumeOptions.builder()
                 .lease(lease)
                 .concurrency(1)
+                .prefetch(prefetch)
                 .scheduler(Schedulers.immediate())
                 .until(done.asMono())
                 .build();

@@ -57,9 +57,11 @@ public final class QueueFloors {
             onEventLoop.deliver(1, 5_000, 1);
             library.deliverAll(4, 100, 100_000, 1);
             library.prepare();
-            library.consume(4, 100, 100_000, 100);
-            library.consume(4, 10, 50_000, 100);
-            library.consume(4, 1, 10_000, 100);
+            library.consume(4, 100, 100_000, 100, 0);
+            library.consume(4, 10, 50_000, 100, 0);
+            library.consume(4, 1, 10_000, 100, 0);
+            library.prepare();
+            library.consume(1, 100, 100_000, 100, 1);
         });
     }
 
@@ -87,8 +89,12 @@ public final class QueueFloors {
     }
 
     private void pull() {
-        for (int[] size : new int[][] {{1, 4, 40_000}, {10, 4, 100_000}, {100, 1, 200_000}, {100, 4, 200_000}}) {
-            String name = "pull and acknowledge " + size[0] + ", " + size[1] + " consumers";
+        int[][] sizes = {
+            {1, 4, 40_000, 0}, {10, 4, 100_000, 0}, {100, 1, 200_000, 0}, {100, 1, 200_000, 1}, {100, 4, 200_000, 0}
+        };
+        for (int[] size : sizes) {
+            String name = "pull and acknowledge " + size[0] + ", " + size[1] + " consumers"
+                    + (size[3] > 0 ? ", prefetch 1" : "");
             library.prepare();
             library.deliverAll(4, 100, size[2], 100);
             String pull = LuaSource.load("queue/pull.lua")
@@ -112,7 +118,7 @@ public final class QueueFloors {
                     "30000.20",
                     "0");
             library.prepare();
-            measured(name, library.consume(size[1], size[0], size[2], 100));
+            measured(name, library.consume(size[1], size[0], size[2], 100, size[3]));
         }
     }
 
@@ -156,11 +162,22 @@ public final class QueueFloors {
         cpu("deliver 1", "least", messages, 1, least);
         library.prepare();
         cpu("deliver 100", "millrace", messages, 100, deliverCommand(100));
+        fairway(messages, 1);
+        fairway(messages, 20);
+    }
+
+    /** The seed's successor matches each message against every queue that is registered. */
+    private void fairway(int messages, int queues) {
         server.flush();
         server.admin().call("HSET", "fw:registered_queues", "q", ".*:page:.*").block();
+        for (int i = 1; i < queues; i++) {
+            server.admin()
+                    .call("HSET", "fw:registered_queues", "q" + i, ".*:another" + i + ":.*")
+                    .block();
+        }
         cpu(
                 "deliver 1",
-                "fairway",
+                queues == 1 ? "fairway" : "fairway, " + queues + " queues",
                 messages,
                 1,
                 "EVALSHA",
@@ -248,6 +265,10 @@ public final class QueueFloors {
                 "client B/msg",
                 "server µs/msg"));
         System.out.println(figures.markdown(
-                "server µs/msg millrace", "server µs/msg layout A", "server µs/msg fairway", "server µs/msg least"));
+                "server µs/msg millrace",
+                "server µs/msg layout A",
+                "server µs/msg fairway",
+                "server µs/msg fairway, 20 queues",
+                "server µs/msg least"));
     }
 }

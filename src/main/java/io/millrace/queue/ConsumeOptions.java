@@ -21,6 +21,7 @@ public final class ConsumeOptions {
 
     private final LeaseOptions lease;
     private final int concurrency;
+    private final int prefetch;
     private final Duration retryDelay;
     private final Duration maxRetryDelay;
     private final boolean extend;
@@ -31,6 +32,7 @@ public final class ConsumeOptions {
     private ConsumeOptions(Builder builder) {
         this.lease = builder.lease;
         this.concurrency = builder.concurrency;
+        this.prefetch = builder.prefetch;
         this.retryDelay = builder.retryDelay;
         this.maxRetryDelay = builder.maxRetryDelay;
         this.extend = builder.extend;
@@ -54,6 +56,7 @@ public final class ConsumeOptions {
         Builder builder = builder()
                 .lease(lease)
                 .concurrency(concurrency)
+                .prefetch(prefetch)
                 .retryDelay(retryDelay, maxRetryDelay)
                 .extendLeases(extend)
                 .scheduler(scheduler)
@@ -69,6 +72,11 @@ public final class ConsumeOptions {
     /** How many messages are handled at a time. */
     public int concurrency() {
         return concurrency;
+    }
+
+    /** How many messages, or batches, are leased beyond those that are handled. */
+    public int prefetch() {
+        return prefetch;
     }
 
     /** Whether leases are extended while their handler runs. */
@@ -109,6 +117,7 @@ public final class ConsumeOptions {
 
         private LeaseOptions lease = LeaseOptions.defaults();
         private int concurrency = DEFAULT_CONCURRENCY;
+        private int prefetch;
         private Duration retryDelay = DEFAULT_RETRY_DELAY;
         private Duration maxRetryDelay = DEFAULT_MAX_RETRY_DELAY;
         private boolean extend = true;
@@ -124,9 +133,23 @@ public final class ConsumeOptions {
             return this;
         }
 
-        /** How many messages are handled, and therefore leased, at a time. Defaults to {@value #DEFAULT_CONCURRENCY}; 1 to 10,000. */
+        /**
+         * How many messages, or batches, are handled at a time, and, but for {@link #prefetch}, leased. Defaults to
+         * {@value #DEFAULT_CONCURRENCY}; 1 to 10,000.
+         */
         public Builder concurrency(int concurrency) {
             this.concurrency = Check.between("concurrency", concurrency, 1, 10_000);
+            return this;
+        }
+
+        /**
+         * How many messages, or batches, are leased beyond those that are handled, so that handlers need not wait for the next: a
+         * batch or two let the server work while the client does. What waits is in flight, so no idle consumer can have it; its lease
+         * is extended with the others, and when that fails it is not handled here. A cancel gives it back as if it had never been
+         * taken. Defaults to 0; up to 10,000.
+         */
+        public Builder prefetch(int prefetch) {
+            this.prefetch = Check.between("prefetch", prefetch, 0, 10_000);
             return this;
         }
 

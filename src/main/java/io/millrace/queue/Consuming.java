@@ -32,7 +32,7 @@ final class Consuming {
     private final String name;
     private final Reading<?> reading;
     private final ConsumeOptions options;
-    private final Set<Delivery> running = ConcurrentHashMap.newKeySet();
+    private final Set<Delivery> running = ConcurrentHashMap.newKeySet(); // or waiting for a handler
 
     Consuming(Redis redis, String name, Reading<?> reading, ConsumeOptions options) {
         this.redis = redis;
@@ -44,7 +44,7 @@ final class Consuming {
     @SuppressWarnings("unchecked")
     Mono<Void> run(Function<? super Message, ? extends Publisher<?>> handler) {
         return run(
-                ((Reading<Delivery>) reading).flux(Delivery.class),
+                ((Reading<Delivery>) reading).flux(Delivery.class, options.prefetch(), running::add),
                 Delivery::giveBack,
                 delivery -> handle(delivery, delivery.message(), () -> handler.apply(delivery.message())));
     }
@@ -52,7 +52,8 @@ final class Consuming {
     @SuppressWarnings("unchecked")
     Mono<Void> runBatches(Function<? super List<Message>, ? extends Publisher<?>> handler) {
         return run(
-                ((Reading<DeliveryBatch>) reading).flux(DeliveryBatch.class),
+                ((Reading<DeliveryBatch>) reading)
+                        .flux(DeliveryBatch.class, options.prefetch(), batch -> running.add(batch.lease())),
                 DeliveryBatch::giveBack,
                 batch -> handle(batch.lease(), batch.messages().get(0), () -> handler.apply(batch.messages())));
     }
@@ -84,9 +85,19 @@ final class Consuming {
     }
 
     private Mono<Void> handle(Delivery lease, Message message, java.util.function.Supplier<Publisher<?>> call) {
+        if (isOver(lease)) {
+            running.remove(lease);
+            log.warn(
+                    "message {} in queue \"{}\" waited for a handler for longer than its lease; it comes again",
+                    message.id(),
+                    name);
+            return Mono.empty();
+        }
+        if (options.prefetch() > 0 && reading.isStopping()) {
+            return release(lease, message);
+        }
         AtomicBoolean settled = new AtomicBoolean();
         return limited(call)
-                .doOnSubscribe(begun -> running.add(lease))
                 .then(Mono.defer(() -> {
                     Mono<Void> acknowledged = acknowledge(lease);
                     settled.set(true);
@@ -104,6 +115,19 @@ final class Consuming {
                         reading.flushAcknowledgements();
                     }
                 });
+    }
+
+    /** What was leased ahead and could not be kept is somebody else's by now. */
+    private boolean isOver(Delivery lease) {
+        return !running.contains(lease)
+                || System.nanoTime() - lease.leasedNanos()
+                        >= options.lease().lease().toNanos();
+    }
+
+    /** What waits when consuming ends: others may have it at once, as if it had never been taken. */
+    private Mono<Void> release(Delivery lease, Message message) {
+        finish(lease);
+        return toItsEnd(message, lease.release());
     }
 
     /** The time begins with the call, not while a thread is waited for, and ends it also when the call itself blocks. */
@@ -163,8 +187,12 @@ final class Consuming {
                 message.id(),
                 name,
                 error.toString());
-        return Detached.run(
-                        lease.nack(delay, reason(error)), done -> {}) // a cancel would withdraw what is not sent yet
+        return toItsEnd(message, lease.nack(delay, reason(error)));
+    }
+
+    /** A cancel would withdraw what is not sent yet. */
+    private static Mono<Void> toItsEnd(Message message, Mono<Boolean> ending) {
+        return Detached.run(ending, done -> {})
                 .onErrorResume(away -> {
                     log.warn("message {} comes again when its lease ends: {}", message.id(), away.getMessage());
                     return Mono.empty();

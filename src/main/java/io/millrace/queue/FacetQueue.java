@@ -132,7 +132,7 @@ public final class FacetQueue {
      * after a growing delay, and after its last attempt it becomes a dead letter with the error as its reason. Leases are extended
      * while handlers run.
      *
-     * <p>As many messages are leased as handlers are free. Acknowledgements travel with the next pull and are not waited for: when
+     * <p>As many messages are leased as handlers are free, and {@link ConsumeOptions#prefetch} more. Acknowledgements travel with the next pull and are not waited for: when
      * this process dies at that moment the message comes again. A cancel stops handlers and gives their messages back at once, as
      * failed attempts; {@link ConsumeOptions.Builder#until} ends gracefully.
      *

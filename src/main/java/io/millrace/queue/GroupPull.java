@@ -70,8 +70,8 @@ final class GroupPull<T> implements Reading.Pull<T> {
 
     /** What one queue cannot give does not keep the others' from being handed out; the trouble shows again with the next pull. */
     @Override
-    public Mono<Pulled<T>> pull(int n, List<Receipt> acknowledge, boolean maintain) {
-        return round(n, maintain)
+    public Mono<Pulled<T>> pull(Reading.Request request) {
+        return round(request.n(), request.maintain())
                 .flatMap(round -> round.failure != null && round.items.isEmpty()
                         ? Mono.error(round.failure)
                         : Mono.just(new Pulled<>(round.items, round.failure == null ? round.waitMs : round.soon())));
@@ -93,7 +93,7 @@ final class GroupPull<T> implements Reading.Pull<T> {
                 .flatMapSequential(
                         quota -> quota.getKey()
                                 .queue
-                                .pull(quota.getValue(), List.of(), maintain)
+                                .pull(new Reading.Request(quota.getValue(), List.of(), maintain, () -> {}))
                                 .doOnNext(pulled -> round.add(quota.getKey(), quota.getValue(), pulled))
                                 .onErrorResume(error -> {
                                     round.failure = error;

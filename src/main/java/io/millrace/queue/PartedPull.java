@@ -27,7 +27,7 @@ final class PartedPull<T> implements Reading.Pull<T> {
 
     /** How a partition is pulled from. */
     interface From<T> {
-        Mono<Pulled<T>> pull(Partition partition, int n, List<Receipt> acknowledge, boolean maintain);
+        Mono<Pulled<T>> pull(Partition partition, Reading.Request request);
     }
 
     private static final Logger log = LoggerFactory.getLogger(PartedPull.class);
@@ -119,16 +119,17 @@ final class PartedPull<T> implements Reading.Pull<T> {
     }
 
     @Override
-    public Mono<Pulled<T>> pull(int n, List<Receipt> acknowledge, boolean maintain) {
+    public Mono<Pulled<T>> pull(Reading.Request request) {
         return Mono.defer(() -> {
             long now = System.nanoTime();
             long own = own();
             boolean some = own > 0;
             Map<Integer, List<Receipt>> receipts = new ConcurrentHashMap<>();
-            acknowledge.forEach(receipt -> receipts.computeIfAbsent(receipt.partition(), i -> new ArrayList<>())
-                    .add(receipt));
+            request.acknowledge()
+                    .forEach(receipt -> receipts.computeIfAbsent(receipt.partition(), i -> new ArrayList<>())
+                            .add(receipt));
             Map<Integer, Boolean> asked = new ConcurrentHashMap<>();
-            Haul<T> haul = new Haul<>(n, turns, size, (i, wanted) -> {
+            Haul<T> haul = new Haul<>(request.n(), turns, size, (i, wanted) -> {
                 asked.put(i, true);
                 List<Receipt> along = receipts.remove(i);
                 return ask(all.get(i), wanted, along == null ? List.of() : along, receipts);
@@ -170,7 +171,7 @@ final class PartedPull<T> implements Reading.Pull<T> {
             boolean due = one.isDue(began);
             one.news = false; // what comes from here on may be news to the answer
             one.lookedNanos = began;
-            return from.pull(one.partition, n, along, due)
+            return from.pull(one.partition, new Reading.Request(n, along, due, () -> {}))
                     .doOnNext(pulled -> one.answered(pulled, n, System.nanoTime()))
                     .doOnError(error -> {
                         if (!along.isEmpty()) {

@@ -1,6 +1,7 @@
 package io.millrace.queue;
 
 import io.millrace.MalformedEventException;
+import io.millrace.queue.Reading.Request;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import java.time.Duration;
@@ -96,7 +97,7 @@ final class Pulls {
 
     /** A lease for each of the messages that are there now. */
     Mono<Pulled<Delivery>> lease(int n, LeaseOptions options) {
-        return asOftenAsNeeded(n, left -> each(left, options, List.of(), false));
+        return asOftenAsNeeded(n, left -> each(options, new Request(left, List.of(), false, () -> {})));
     }
 
     /**
@@ -127,9 +128,13 @@ final class Pulls {
     }
 
     /** A lease for each message; leases of the same options are acknowledged along with it. */
-    Mono<Pulled<Delivery>> each(int n, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
-        return run(n, EACH, options, acknowledge, maintain).map(answer -> {
+    Mono<Pulled<Delivery>> each(LeaseOptions options, Request request) {
+        int n = request.n();
+        return run(n, EACH, options, request.acknowledge(), request.maintain()).map(answer -> {
             Reply reply = answer.reply();
+            if (reply.size() >= 4 + 2 * n) {
+                request.gaveAll().run();
+            }
             List<Delivery> deliveries = new ArrayList<>((reply.size() - 4) / 2);
             List<Message> messages = new ArrayList<>((reply.size() - 4) / 2);
             long wait = reply.number(1);
@@ -149,10 +154,14 @@ final class Pulls {
         });
     }
 
-    /** One lease for up to n messages. */
-    Mono<Pulled<DeliveryBatch>> batch(int n, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
-        return run(n, BATCH, options, acknowledge, maintain).map(answer -> {
+    /** One lease for a batch. One that is not full gave less than was asked for: there was no more. */
+    Mono<Pulled<DeliveryBatch>> batch(LeaseOptions options, Request request) {
+        int n = options.batchSize();
+        return run(n, BATCH, options, request.acknowledge(), request.maintain()).map(answer -> {
             Reply reply = answer.reply();
+            if (reply.size() >= 4 + n) {
+                request.gaveAll().run();
+            }
             int acknowledged = (int) reply.number(2);
             if (reply.size() == 4) {
                 return new Pulled<DeliveryBatch>(List.of(), reply.number(1), acknowledged, answer.active());

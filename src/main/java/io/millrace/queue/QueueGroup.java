@@ -84,7 +84,7 @@ public final class QueueGroup {
 
         /** Trouble in a queue of which something was taken all the same is kept for the end. */
         private Reading.Pull<T> taking(FacetQueue queue, PlainPull.From<T> from) {
-            return (n, acknowledge, maintain) -> queue.take(n, from).flatMap(taken -> {
+            return request -> queue.take(request.n(), from).flatMap(taken -> {
                 Throwable failure = taken.failure();
                 if (failure != null && taken.items().isEmpty()) {
                     return Mono.error(failure);

@@ -1,19 +1,12 @@
 package io.millrace.queue;
 
-import io.millrace.MillraceException;
-import io.millrace.RedisRefusedException;
 import io.millrace.queue.Pulls.Pulled;
-import io.millrace.redis.Detached;
 import io.millrace.redis.PubSub;
 import io.millrace.redis.Redis;
 import io.millrace.redis.WakeUp;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Queue;
-import java.util.Set;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.slf4j.Logger;
@@ -33,7 +26,10 @@ import reactor.core.publisher.SignalType;
  *     all given, no demand      nudge · something is due · poll interval · new demand
  * </pre>
  *
- * A nudge that comes while a pull is out is remembered. Acknowledgements that nobody waits for travel with the next pull; when there
+ * When a pull gave all that it was asked for, and there is demand for more, the next one goes out before the answer is read, so that the
+ * server works while the client does; one at a time, and their answers are handed out in the order they were sent.
+ *
+ * <p>A nudge that comes while a pull is out is remembered. Acknowledgements that nobody waits for travel with the next pull; when there
  * is none to come, they go by themselves.
  *
  * @param <T> what is handed out: a delivery, or a batch of them
@@ -42,18 +38,22 @@ final class Reading<T> {
 
     private static final Logger log = LoggerFactory.getLogger(Reading.class);
 
-    /** What a server answers a user who may not. */
-    private static final Set<String> DENIALS = Set.of("NOPERM", "NOAUTH", "WRONGPASS");
-
-    private static final Duration FIRST_PAUSE = Duration.ofMillis(20);
-    private static final Duration LONGEST_PAUSE = Duration.ofMillis(500);
-
     /** How long an acknowledgement waits for a pull to travel with when nothing is asked for. */
     private static final Duration ACK_PATIENCE = Duration.ofMillis(5);
 
-    /** Takes up to so many, acknowledges these along with it, and looks for what is due if told to. */
+    /**
+     * What one pull is to do.
+     *
+     * @param n how many elements it takes at most
+     * @param acknowledge what it acknowledges along with it
+     * @param maintain whether it looks for what is due
+     * @param gaveAll is run when as many as asked for are here, before they are read; who takes from several places may leave it out
+     */
+    record Request(int n, List<Receipt> acknowledge, boolean maintain, Runnable gaveAll) {}
+
+    /** How elements are taken. */
     interface Pull<T> {
-        Mono<Pulled<T>> pull(int n, List<Receipt> acknowledge, boolean maintain);
+        Mono<Pulled<T>> pull(Request request);
 
         /** There may be something new at this unit; called from any thread. */
         default void nudged(Unit unit) {}
@@ -63,23 +63,22 @@ final class Reading<T> {
     private final Lookout lookout;
     private final List<Unit> units;
     private final String queue;
-    private final Function<Receipt, Leases> leases;
     private final LeaseOptions options;
     private final int perPull;
     private final Pull<T> pull;
     private final Consumer<T> giveBack;
+    private final Acknowledgements acknowledgements;
 
-    private final Demand demand = new Demand();
     private final WakeUp wake;
-    private final Queue<Receipt> toAcknowledge = new ConcurrentLinkedQueue<>();
+    private final Troubles troubles;
+    private final Demand demand = new Demand();
+    private final PullAhead<T> pulls;
     // Touched by the loop only, one round after another.
     private boolean known; // that nothing more was there when we last looked
-    private boolean due; // something may be due: look for it
-    private int troubles;
-    private boolean worked; // at least once
     private boolean withPulls = true; // whether acknowledgements travel with pulls
     private Mono<Void> alongside = Mono.never();
-    private volatile boolean stopping; // no further round
+    private volatile boolean due; // something may be due: look for it
+    private volatile boolean stopping; // no further pull
     private volatile boolean ended; // no pull will come any more that could carry acknowledgements
 
     /**
@@ -102,12 +101,14 @@ final class Reading<T> {
         this.lookout = lookout;
         this.units = units;
         this.queue = units.get(0).queue();
-        this.leases = leases;
         this.options = options;
         this.perPull = perPull;
         this.pull = pull;
         this.giveBack = giveBack;
+        this.acknowledgements = new Acknowledgements(queue, leases);
         this.wake = new WakeUp(redis.worker());
+        this.troubles = new Troubles(queue, redis.worker());
+        this.pulls = new PullAhead<>(demand, perPull, this::prepare, this::giveBack);
     }
 
     /** Acknowledgements go by themselves, each to its own queue. */
@@ -127,13 +128,26 @@ final class Reading<T> {
     }
 
     /** What is handed out, as much as is asked for. A cancel gives back what was leased and not handed out. */
-    @SuppressWarnings("unchecked")
     Flux<T> flux(Class<T> type) {
+        return flux(type, 0, each -> {});
+    }
+
+    /**
+     * What is handed out, as much as is asked for.
+     *
+     * @param prefetch how many more are leased than are asked for
+     * @param leased is told of each, before it waits to be asked for
+     */
+    @SuppressWarnings("unchecked")
+    Flux<T> flux(Class<T> type, int prefetch, Consumer<T> leased) {
+        demand.prefetch(prefetch);
         return Flux.using(
                 this::attach,
                 attachments -> Mono.defer(this::round)
-                        .repeat(() -> !stopping)
+                        .repeat(() -> !stopping || pulls.hasOne())
                         .flatMapIterable(Pulled::items, 1)
+                        .doOnNext(leased)
+                        .transform(items -> prefetch == 0 ? items : items.onBackpressureBuffer())
                         .doOnRequest(n -> {
                             demand.add(n);
                             wake.call();
@@ -146,9 +160,10 @@ final class Reading<T> {
                         .doOnDiscard(type, giveBack)
                         .doFinally(end -> {
                             ended = true;
+                            pulls.end();
                             lookout.ends(this);
                             if (end != SignalType.ON_COMPLETE) {
-                                flushAcknowledgements(); // else who consumes acknowledges the rest, and waits for it
+                                acknowledgements.flush(); // else who consumes acknowledges the rest, and waits for it
                             }
                         }),
                 attachments -> attachments.forEach(PubSub.Attachment::close));
@@ -164,42 +179,33 @@ final class Reading<T> {
     /** Acknowledges with the next pull, which is not waited for; by itself, and waited for, when there will be no further pull. */
     Mono<Void> acknowledge(Delivery lease, Receipt receipt) {
         if (!withPulls) {
-            return Detached.run(lease.acknowledge(receipt), done -> {})
-                    .onErrorResume(this::notAcknowledged)
-                    .then();
+            return acknowledgements.alone(lease.acknowledge(receipt));
         }
-        toAcknowledge.add(receipt);
+        acknowledgements.add(receipt);
         wake.call();
-        return ended ? acknowledgeRest() : Mono.empty();
+        return ended ? acknowledgements.send() : Mono.empty();
     }
 
     /** Acknowledges what no pull has carried away. What fails comes again when its lease ends. */
     Mono<Void> acknowledgeRest() {
-        return Flux.<Receipt>generate(sink -> {
-                    Receipt next = toAcknowledge.poll();
-                    if (next == null) {
-                        sink.complete();
-                    } else {
-                        sink.next(next);
-                    }
-                })
-                .flatMap(receipt -> Detached.run(leases.apply(receipt).acknowledge(receipt), done -> {})
-                        .onErrorResume(this::notAcknowledged))
-                .then();
+        return acknowledgements.send();
     }
 
-    private Mono<Boolean> notAcknowledged(Throwable error) {
-        log.warn(
-                "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
-                queue,
-                error.getMessage());
-        return Mono.empty();
+    /** As {@link #acknowledgeRest}, for somebody who does not wait. */
+    void flushAcknowledgements() {
+        acknowledgements.flush();
     }
 
     /** Ends the loop after the round it is in: what that takes is still handed out. */
     void stop() {
         stopping = true;
+        pulls.stop();
         wake.call(); // after the mark, so that a round which begins now does not wait
+    }
+
+    /** Whether it has been told to end. */
+    boolean isStopping() {
+        return stopping;
     }
 
     private void signalled(Unit unit, PubSub.Signal signal) {
@@ -221,45 +227,61 @@ final class Reading<T> {
 
     /** One step of the loop: a pull, or a wait. Empty rounds are repeated, until told to stop. */
     private Mono<Pulled<T>> round() {
+        PullAhead.Out<T> sent = pulls.take();
+        if (sent != null) {
+            return answer(sent);
+        }
         if (stopping) {
             return Mono.empty();
         }
         int wanted = demand.open(perPull);
         if (wanted == 0) {
-            return toAcknowledge.isEmpty() ? wake.await(options.pollInterval()).then(Mono.empty()) : acknowledgeOnly();
+            return acknowledgements.isEmpty()
+                    ? wake.await(options.pollInterval()).then(Mono.empty())
+                    : acknowledgeOnly();
         }
-        if (known && toAcknowledge.isEmpty()) {
+        if (known && acknowledgements.isEmpty()) {
             known = false;
             return lookout.waits(this) ? untilReason() : Mono.empty();
         }
-        return pullOnce(wanted);
+        return answer(pulls.ready(wanted));
     }
 
     private Mono<Pulled<T>> untilReason() {
         return wake.await(options.pollInterval()).then(Mono.<Pulled<T>>fromRunnable(() -> lookout.leaves(this)));
     }
 
-    private Mono<Pulled<T>> pullOnce(int wanted) {
-        List<Receipt> acknowledge = drainAcknowledgements();
+    /** Also called while what came before is being handed out. */
+    private Mono<Pulled<T>> prepare(int wanted, Runnable gaveAll) {
+        List<Receipt> acknowledge = acknowledgements.forPull(options.profile());
         wake.clear(); // what comes from here on may be news to the answer
         boolean maintain = lookout.looks() || due;
         due = false;
-        Mono<Pulled<T>> pulling = pull.pull(wanted, acknowledge, maintain).doOnError(error -> {
-            toAcknowledge.addAll(acknowledge); // acknowledging twice does no harm
+        return pull.pull(new Request(wanted, acknowledge, maintain, gaveAll)).doOnError(error -> {
+            acknowledgements.addAgain(acknowledge);
             if (ended) {
-                flushAcknowledgements();
+                acknowledgements.flush();
             }
         });
-        return Detached.run(pulling, this::giveBack)
+    }
+
+    private Mono<Pulled<T>> answer(PullAhead.Out<T> out) {
+        return pulls.answer(out)
                 .doOnNext(pulled -> {
-                    troubles = 0;
-                    worked = true;
-                    due = pulled.waitMs() == 0; // there is more that came due than one look takes care of
-                    known = pulled.items().size() < wanted && !due;
-                    demand.taken(pulled.items().size());
+                    troubles.over();
+                    boolean moreDue = pulled.waitMs() == 0; // more came due than one look takes care of
+                    if (moreDue) {
+                        due = true;
+                    }
+                    known = pulled.items().size() < out.wanted() && !moreDue;
                     tellOthers(pulled);
                 })
-                .onErrorResume(this::paused);
+                .onErrorResume(error -> {
+                    if (!troubles.pass(error)) {
+                        return Mono.error(error);
+                    }
+                    return stopping ? Mono.empty() : troubles.pause(error);
+                });
     }
 
     private void tellOthers(Pulled<T> pulled) {
@@ -279,54 +301,10 @@ final class Reading<T> {
         }
         return wake.await(ACK_PATIENCE).then(Mono.defer(() -> {
             if (demand.open(1) == 0) {
-                flushAcknowledgements();
+                acknowledgements.flush();
             }
             return Mono.empty();
         }));
-    }
-
-    private Mono<Pulled<T>> paused(Throwable error) {
-        if (!(error instanceof MillraceException failure) || !(failure.retryable() || isTakenAway(failure))) {
-            return Mono.error(error);
-        }
-        if (stopping) {
-            return Mono.empty();
-        }
-        troubles++;
-        if (troubles == 1) {
-            log.warn("queue \"{}\" cannot be read for now, trying again: {}", queue, error.getMessage());
-        }
-        long ms = Math.min(LONGEST_PAUSE.toMillis(), FIRST_PAUSE.toMillis() << Math.min(troubles, 10));
-        long jittered = ms / 2 + ThreadLocalRandom.current().nextLong(ms / 2 + 1);
-        return Mono.delay(Duration.ofMillis(jittered), redis.worker()).then(Mono.empty());
-    }
-
-    /** Whether it was allowed before: somebody edits the user's rights, and may do so again. */
-    private boolean isTakenAway(MillraceException failure) {
-        return worked && failure instanceof RedisRefusedException refused && DENIALS.contains(refused.code());
-    }
-
-    private List<Receipt> drainAcknowledgements() {
-        List<Receipt> receipts = new ArrayList<>();
-        while (receipts.size() < LeaseOptions.MAX_BATCH_SIZE) {
-            Receipt next = toAcknowledge.poll();
-            if (next == null) {
-                break;
-            }
-            if (next.profile().equals(options.profile())) {
-                receipts.add(next);
-            } else {
-                leases.apply(next).acknowledgeLater(next); // extended for another time: not one of this pull's profile
-            }
-        }
-        return receipts;
-    }
-
-    /** As {@link #acknowledgeRest}, for somebody who does not wait. */
-    void flushAcknowledgements() {
-        for (Receipt next = toAcknowledge.poll(); next != null; next = toAcknowledge.poll()) {
-            leases.apply(next).acknowledgeLater(next);
-        }
     }
 
     private void giveBack(Pulled<T> pulled) {

@@ -37,7 +37,7 @@ final class Readings {
         return read(
                 options,
                 options.batchSize(),
-                (partition, n, acknowledge, maintain) -> partition.pulls().each(n, options, acknowledge, maintain),
+                (partition, request) -> partition.pulls().each(options, request),
                 each -> 1,
                 Delivery::giveBack,
                 use);
@@ -48,8 +48,7 @@ final class Readings {
         return read(
                 options,
                 1,
-                (partition, n, acknowledge, maintain) ->
-                        partition.pulls().batch(options.batchSize(), options, acknowledge, maintain),
+                (partition, request) -> partition.pulls().batch(options, request),
                 batch -> batch.messages().size(),
                 DeliveryBatch::giveBack,
                 use);
@@ -58,7 +57,7 @@ final class Readings {
     /** How a lease for each message is pulled by somebody who reads all partitions. */
     static Reading.Pull<Delivery> each(Partitions.Layout now, LeaseOptions options) {
         PartedPull.From<Delivery> from =
-                (partition, n, acknowledge, maintain) -> partition.pulls().each(n, options, acknowledge, maintain);
+                (partition, request) -> partition.pulls().each(options, request);
         return now.size() == 1
                 ? only(now, from)
                 : new PartedPull<>(now.all(), options.pollInterval(), delivery -> 1, from);
@@ -66,7 +65,7 @@ final class Readings {
 
     private static <T> Reading.Pull<T> only(Partitions.Layout now, PartedPull.From<T> from) {
         Partition only = now.all().get(0);
-        return (n, acknowledge, maintain) -> from.pull(only, n, acknowledge, maintain);
+        return request -> from.pull(only, request);
     }
 
     private <T, R> Flux<R> read(

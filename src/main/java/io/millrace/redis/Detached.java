@@ -28,6 +28,15 @@ public final class Detached {
     }
 
     /**
+     * Begins work whose caller does not wait.
+     *
+     * @param result is given what it brings
+     */
+    public static <T> void start(Mono<T> work, Consumer<? super T> result) {
+        work.subscribe(result, error -> log.debug("work that nobody waits for failed", error));
+    }
+
+    /**
      * One run. Only word of the result passes through Reactor's sink, which drops what comes in the moment of a cancel; the result
      * lies here until either the caller or the one who gives it back takes it.
      */

@@ -95,7 +95,7 @@ final class FairLeases {
         FairModel model = run.models.get(from.index());
         run.awaitNextMillisecond();
         List<DeliveryBatch> got = from.pulls()
-                .batch(n, FairRun.LONG.mutate().batchSize(n).build(), List.of(), false)
+                .batch(FairRun.LONG.mutate().batchSize(n).build(), new Reading.Request(1, List.of(), false, () -> {}))
                 .block(SOON)
                 .items();
         List<Item> expected = model.take(n, true);

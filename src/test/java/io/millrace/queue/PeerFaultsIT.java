@@ -7,7 +7,6 @@ import static io.millrace.queue.QueueRig.event;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.redis.RedisSettings;
-import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.OwnRedis;
 import java.time.Duration;
@@ -32,6 +31,9 @@ import reactor.core.publisher.Mono;
 
 /** What broke in other queues: P1 to P4, P8, P11 to P13. Caps (P9) are in CapsIT, rates (P10) in PoliciesIT and IdleReadersIT. */
 class PeerFaultsIT {
+
+    /** The most that one script may do, a few milliseconds; the largest has 2,300. */
+    private static final long WORDS = 3_000;
 
     private OwnRedis redis;
     private QueueRig rig;
@@ -198,14 +200,15 @@ class PeerFaultsIT {
         LeaseOptions lease = SHORT.mutate().batchSize(256).build();
         rig.queue.receive(lease).take(18_000).blockLast(Duration.ofSeconds(60));
         rig.queue.policies().pause().block(SOON);
-        watchScripts();
+        ScriptWork work = ScriptWork.watch(rig, redis.uri());
         Eventually.await("all to come back", Duration.ofSeconds(30), () -> {
             assertThat(rig.lease(1, LONG)).isEmpty();
             return rig.number("XLEN", rig.key("l:" + SHORT.profile())) == 0;
         });
         rig.queue.policies().resume().block(SOON);
         assertThat(rig.queue.pull(18_000).count().block(Duration.ofSeconds(30))).isEqualTo(18_000);
-        fewSlowScripts();
+        work.noneAbove(WORDS);
+        work.close();
         rig.queue.policies().resume("f0").block(SOON);
         assertThat(rig.queue.pull(3_000).count().block(Duration.ofSeconds(30))).isEqualTo(2_000);
         nothingStuck();
@@ -220,33 +223,11 @@ class PeerFaultsIT {
         }
         LeaseOptions lease = SHORT.mutate().batchSize(256).build();
         rig.queue.receive(lease).take(100_000).blockLast(Duration.ofSeconds(60));
-        watchScripts();
+        ScriptWork work = ScriptWork.watch(rig, redis.uri());
         rig.queue.receive(LONG).take(20_000).blockLast(Duration.ofSeconds(30));
         rig.queue.facets().blockLast(SOON);
-        fewSlowScripts();
-    }
-
-    private void watchScripts() {
-        rig.raw("CONFIG", "SET", "slowlog-log-slower-than", 5_000);
-        rig.raw("CONFIG", "SET", "slowlog-max-len", 10_000);
-        rig.raw("SLOWLOG", "RESET");
-        rig.raw("CONFIG", "RESETSTAT");
-    }
-
-    private void fewSlowScripts() {
-        long calls = Long.parseLong(
-                rig.raw("INFO", "commandstats").text(0).replaceAll("(?s).*cmdstat_evalsha:calls=(\\d+).*", "$1"));
-        List<Long> slow = new ArrayList<>();
-        Reply log = rig.raw("SLOWLOG", "GET", 10_000);
-        for (int i = 0; i < log.size(); i++) {
-            if (log.list(i).list(3).text(0).equalsIgnoreCase("EVALSHA")) {
-                slow.add(log.list(i).number(2));
-            }
-        }
-        // The machine may take the processor away from Redis in the middle of a script, but not in many of them.
-        assertThat((double) slow.size() / calls)
-                .as("µs of slow ones of %s scripts: %s", calls, slow)
-                .isLessThan(0.02);
+        work.noneAbove(WORDS);
+        work.close();
     }
 
     @Test
@@ -271,7 +252,7 @@ class PeerFaultsIT {
                         .collectList()
                         .block(SOON))
                 .block(Duration.ofSeconds(30));
-        watchScripts();
+        ScriptWork work = ScriptWork.watch(rig, redis.uri());
         assertThat(rig.queue
                         .receive(LONG)
                         .take(9_998)
@@ -280,7 +261,8 @@ class PeerFaultsIT {
                         .count()
                         .block(Duration.ofSeconds(60)))
                 .isEqualTo(9_998);
-        fewSlowScripts();
+        work.noneAbove(WORDS);
+        work.close();
         policies.capEach(Cap.NONE)
                 .then(policies.rateEach(Rate.UNLIMITED))
                 .then(policies.cost(Cost.MESSAGES))
