@@ -30,10 +30,10 @@ final class QuietTenant implements AutoCloseable {
     /** How many tenants are quiet. */
     static final int TENANTS = 20;
 
-    private static final int BACKLOG = 100_000;
-    private static final int BATCH = 100;
-    private static final int CONSUMERS = 4;
-    private static final Duration WORK = Duration.ofMillis(10);
+    static final int BACKLOG = 100_000;
+    static final int BATCH = 100;
+    static final int CONSUMERS = 4;
+    static final Duration WORK = Duration.ofMillis(10);
     private static final String FILL = "x".repeat(52);
 
     private final BenchServer server;
