@@ -77,11 +77,13 @@ record Peer(String name, List<String> command, List<Arrangement> arrangements, S
             dwell[i] = ((Number) handled.get(i)).doubleValue();
         }
         Arrays.sort(dwell);
-        double perSecond = number(figures, "handledPerSecond");
-        if (!flooders.isEmpty()) {
-            System.err.printf("%s: %,.0f were waiting at the end%n", name, number(figures, "waiting"));
+        if (flooders.isEmpty()) {
+            return new QuietTenant.Dwell(name, dwell, 0, 0);
         }
-        return new QuietTenant.Dwell(name, dwell, Math.round(perSecond * seconds), 0);
+        System.err.printf("%s: %,.0f were waiting at the end%n", name, number(figures, "waiting"));
+        double perSecond = number(figures, "handledPerSecond");
+        double batchMicros = QuietTenant.CONSUMERS * QuietTenant.BATCH * 1e6 / perSecond; // as if there were batches
+        return new QuietTenant.Dwell(name, dwell, Math.round(perSecond * seconds), batchMicros);
     }
 
     /** {@code one}, {@code bulk} and {@code process}: adding by 64 callers, 100 at a time by 4, and jobs without work. */

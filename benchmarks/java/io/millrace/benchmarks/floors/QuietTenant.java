@@ -46,9 +46,14 @@ final class QuietTenant implements AutoCloseable {
      *
      * @param dwellMicros of each quiet message, sorted
      * @param flooded how many messages of others were handled meanwhile
-     * @param batchMicros how long one batch of one consumer took on average
+     * @param batchMicros how long one batch of one consumer took on average; 0 where nobody floods
      */
     record Dwell(String name, double[] dwellMicros, long flooded, double batchMicros) {
+
+        /** How many messages of others were handled a second. */
+        double floodedPerSecond() {
+            return batchMicros == 0 ? 0 : CONSUMERS * BATCH * 1e6 / batchMicros;
+        }
 
         double percentile(double part) {
             return dwellMicros[(int) Math.min(dwellMicros.length - 1, Math.ceil(part * dwellMicros.length) - 1)];
