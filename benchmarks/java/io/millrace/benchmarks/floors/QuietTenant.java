@@ -30,10 +30,10 @@ final class QuietTenant implements AutoCloseable {
     /** How many tenants are quiet. */
     static final int TENANTS = 20;
 
-    private static final int BACKLOG = 100_000;
-    private static final int BATCH = 100;
-    private static final int CONSUMERS = 4;
-    private static final Duration WORK = Duration.ofMillis(10);
+    static final int BACKLOG = 100_000;
+    static final int BATCH = 100;
+    static final int CONSUMERS = 4;
+    static final Duration WORK = Duration.ofMillis(10);
     private static final String FILL = "x".repeat(52);
 
     private final BenchServer server;
@@ -46,9 +46,14 @@ final class QuietTenant implements AutoCloseable {
      *
      * @param dwellMicros of each quiet message, sorted
      * @param flooded how many messages of others were handled meanwhile
-     * @param batchMicros how long one batch of one consumer took on average
+     * @param batchMicros how long one batch of one consumer took on average; 0 where nobody floods
      */
     record Dwell(String name, double[] dwellMicros, long flooded, double batchMicros) {
+
+        /** How many messages of others were handled a second. */
+        double floodedPerSecond() {
+            return batchMicros == 0 ? 0 : CONSUMERS * BATCH * 1e6 / batchMicros;
+        }
 
         double percentile(double part) {
             return dwellMicros[(int) Math.min(dwellMicros.length - 1, Math.ceil(part * dwellMicros.length) - 1)];
