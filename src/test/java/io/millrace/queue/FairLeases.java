@@ -8,6 +8,7 @@ import io.millrace.testing.Eventually;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
+import reactor.core.publisher.Mono;
 
 /** Random steps of consumers, done to a queue and to its {@link FairRun#models}. */
 final class FairLeases {
@@ -58,33 +59,24 @@ final class FairLeases {
         Delivery one = run.held.get(item);
         int how = run.random.nextInt(9);
         if (how == 7) {
-            assertThat(one.extend().block(SOON)).isTrue();
+            run.costs.extend(model, item, one.receipt(), () -> one.extend().block(SOON));
             return "extend " + item.id;
         }
         run.held.remove(item);
+        Mono<Boolean> end = switch (how) {
+            case 0, 1, 2 -> one.ack();
+            case 3, 4 -> one.nack();
+            case 5 -> one.release();
+            case 6 -> one.bury("bad");
+            default -> one.nack(Duration.ofHours(1).plusSeconds(10L * delays++));
+        };
+        run.costs.end(model, List.of(item), one.receipt(), () -> end.block(SOON));
         switch (how) {
-            case 0, 1, 2 -> {
-                model.acknowledge(item);
-                assertThat(one.ack().block(SOON)).isTrue();
-            }
-            case 3, 4 -> {
-                model.giveBack(item, true);
-                assertThat(one.nack().block(SOON)).isTrue();
-            }
-            case 5 -> {
-                model.giveBack(item, false);
-                assertThat(one.release().block(SOON)).isTrue();
-            }
-            case 6 -> {
-                model.bury(item);
-                assertThat(one.bury("bad").block(SOON)).isTrue();
-            }
-            default -> {
-                model.giveBackLater(item);
-                assertThat(one.nack(Duration.ofHours(1).plusSeconds(10L * delays++))
-                                .block(SOON))
-                        .isTrue();
-            }
+            case 0, 1, 2 -> model.acknowledge(item);
+            case 3, 4 -> model.giveBack(item, true);
+            case 5 -> model.giveBack(item, false);
+            case 6 -> model.bury(item);
+            default -> model.giveBackLater(item);
         }
         return List.of("ack", "ack", "ack", "nack", "nack", "release", "bury", "", "nack later")
                         .get(how) + " " + item.id;
@@ -116,25 +108,32 @@ final class FairLeases {
                 .boxed()
                 .toList();
         List<Item> again = places.stream().map(batch.items()::get).toList();
+        Mono<Boolean> end =
+                places.isEmpty() ? batch.lease().ack() : batch.lease().nack(places, Duration.ZERO);
+        run.costs.end(batch.model(), batch.items(), batch.lease().receipt(), () -> end.block(SOON));
         batch.model().endBatch(batch.items(), again);
-        assertThat((places.isEmpty() ? batch.lease().ack() : batch.lease().nack(places, Duration.ZERO)).block(SOON))
-                .isTrue();
         return "batch " + FairRun.shown(batch.items()) + ", again " + FairRun.shown(again);
     }
 
-    /** Leases that nobody ends: one step, for real time passes. */
-    String expire(int n) {
+    /** Leases that nobody ends: one step, for real time passes. One after another where each pays for its time. */
+    String expire(int most) {
         Partition from = run.anyPartition();
         FairModel model = run.models.get(from.index());
         LeaseOptions brief = FairRun.LONG.mutate().lease(Duration.ofMillis(100)).build();
+        int n = model.cost == Cost.TIME ? 1 : most;
         run.awaitNextMillisecond();
-        int got = from.pulls().lease(n, brief).block(SOON).items().size();
+        List<Delivery> got = from.pulls().lease(n, brief).block(SOON).items();
         List<Item> expected = model.take(n, true);
-        assertThat(got).isEqualTo(expected.size());
-        Eventually.await("the leases to end", SOON, () -> {
-            ModelRun.maintain(run.rig, FairRun.LONG);
-            return run.rig.number("XLEN", run.rig.key(from.index(), "l:" + brief.profile())) == 0;
-        });
+        assertThat(got).hasSameSizeAs(expected);
+        if (!got.isEmpty()) {
+            run.costs.end(model, expected, got.get(0).receipt(), () -> {
+                Eventually.await("the leases to end", SOON, () -> {
+                    ModelRun.maintain(run.rig, FairRun.LONG);
+                    return run.rig.number("XLEN", run.rig.key(from.index(), "l:" + brief.profile())) == 0;
+                });
+                return true;
+            });
+        }
         expected.forEach(item -> model.giveBack(item, true));
         return "expire " + FairRun.shown(expected);
     }

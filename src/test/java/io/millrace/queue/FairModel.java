@@ -13,9 +13,9 @@ import java.util.PriorityQueue;
 import java.util.TreeMap;
 
 /**
- * A queue with weights, pauses, caps, rates, costs in bytes and strict order, as plainly as it can be said: facets wait by virtual finish
+ * A queue with weights, pauses, caps, rates, costs and strict order, as plainly as it can be said: facets wait by virtual finish
  * time, the smallest goes first; who arrives begins at the present time. Rates are of days: what is used up comes back only when a test
- * says so.
+ * says so, and how long something took is what {@link FairCosts} says.
  */
 final class FairModel {
 
@@ -34,7 +34,8 @@ final class FairModel {
     int burst; // of the whole queue; 0: it has no rate
     double interval;
     boolean strict;
-    boolean byBytes;
+    Cost cost = Cost.MESSAGES;
+    double average; // seconds a message took
     double time;
     private final Map<String, FairFacet> facets = new TreeMap<>();
     private final List<FairFacet> ring = new ArrayList<>();
@@ -126,7 +127,7 @@ final class FairModel {
                 facet.where = Where.PARKED;
                 facet.parkedAt = -1;
             } else {
-                double from = byBytes ? Math.max(time, facet.debt) : time + 1 / facet.weight;
+                double from = cost == Cost.MESSAGES ? time + 1 / facet.weight : Math.max(time, facet.debt);
                 turns.add(new FairTurn(this, facet, lease, from, ++arrivals));
             }
         }
@@ -156,7 +157,7 @@ final class FairModel {
                 turn.open(false);
             }
             if (turn.left > 0) {
-                time = Math.max(time, turn.reached(byBytes));
+                time = Math.max(time, turn.reached());
                 taken.add(turn.serve(++orders));
                 turn.seq = ++arrivals;
                 if (turn.left > 0) {
@@ -200,6 +201,21 @@ final class FairModel {
     /** How many it lets through. */
     static int may(When base, double interval, int burst) {
         return (int) Math.floor((burst * interval - base.ms()) / interval + 1e-6);
+    }
+
+    /** What messages of a facet took is known, some by which their lease ended, or none: it goes on. */
+    void charge(FairFacet facet, double seconds, int ended) {
+        double owed = (seconds - ended * average) / facet.weight;
+        if (ended > 0) {
+            average = 0.9 * average + 0.1 * seconds / ended;
+        }
+        if (facet.weight > 0) {
+            if (facet.where == Where.FAIR) {
+                facet.key += owed;
+            } else if (owed > 0) {
+                facet.debt = Math.max(time, facet.debt) + owed;
+            }
+        }
     }
 
     void acknowledge(Item item) {
@@ -324,6 +340,15 @@ final class FairModel {
             }
         });
         return states;
+    }
+
+    /** Up to when each facet has paid that waits for its turn, by name. */
+    Map<String, Double> keys() {
+        Map<String, Double> keys = new TreeMap<>();
+        facets.values().stream()
+                .filter(facet -> facet.where == Where.FAIR)
+                .forEach(facet -> keys.put(facet.name, facet.key));
+        return keys;
     }
 
     FairFacet facet(String name) {

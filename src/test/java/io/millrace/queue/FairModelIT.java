@@ -4,12 +4,15 @@ import static io.millrace.queue.QueueRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.queue.FairFacet.Item;
+import io.millrace.redis.Reply;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
@@ -94,6 +97,7 @@ class FairModelIT {
     }
 
     private void compare() {
+        comparePaid();
         List<String> states = new ArrayList<>();
         for (FacetState state : rig.facets()) {
             states.add(state.facet() + "=" + state.waiting() + "/" + state.inFlight() + "/" + state.later());
@@ -110,6 +114,19 @@ class FairModelIT {
                             .map(Message::id)
                             .toList())
                     .isEqualTo(model.dead.stream().map(item -> item.id).toList());
+        }
+    }
+
+    /** What each has paid counts for a long time: here, to the last bit. */
+    private void comparePaid() {
+        for (int i = 0; i < run.models.size(); i++) {
+            Reply fair = rig.raw("ZRANGE", rig.key(i, "fair"), 0, -1, "WITHSCORES");
+            Map<String, Double> paid = new TreeMap<>();
+            for (int at = 0; at < fair.size(); at++) {
+                Reply one = fair.list(at);
+                paid.put(one.text(0).substring(17), Double.parseDouble(one.text(1)));
+            }
+            assertThat(paid).isEqualTo(run.models.get(i).keys());
         }
     }
 

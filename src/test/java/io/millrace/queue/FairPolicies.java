@@ -150,10 +150,13 @@ final class FairPolicies {
     }
 
     private String cost() {
-        boolean byBytes = any(2) == 0;
-        run.policies.cost(byBytes ? Cost.BYTES : Cost.MESSAGES).block(SOON);
-        run.models.forEach(model -> model.byBytes = byBytes);
-        return "by bytes " + byBytes;
+        Cost cost = Cost.values()[any(Cost.values().length)];
+        run.policies.cost(cost).block(SOON);
+        run.models.forEach(model -> {
+            model.tracked |= cost == Cost.TIME;
+            model.cost = cost;
+        });
+        return "cost " + cost;
     }
 
     /** What a rate of the whole queue has let through counts no more. */

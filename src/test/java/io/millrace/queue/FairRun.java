@@ -30,6 +30,7 @@ final class FairRun {
     final QueueRig rig;
     final Policies policies;
     final Random random;
+    final FairCosts costs = new FairCosts(this);
     final Map<Item, Delivery> held = new HashMap<>();
     final List<Batch> batches = new ArrayList<>();
     List<FairModel> models = List.of();
@@ -116,7 +117,7 @@ final class FairRun {
         Eventually.await("the next millisecond", SOON, () -> serverMillis() > now);
     }
 
-    private long serverMillis() {
+    long serverMillis() {
         Reply time = rig.raw("TIME");
         return time.number(0) * 1000 + time.number(1) / 1000;
     }

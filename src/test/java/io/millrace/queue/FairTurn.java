@@ -103,8 +103,8 @@ final class FairTurn {
         return item;
     }
 
-    double reached(boolean byBytes) {
-        return byBytes ? first : key;
+    double reached() {
+        return model.cost == Cost.MESSAGES ? key : first;
     }
 
     private void stop() {
@@ -131,8 +131,9 @@ final class FairTurn {
         if (over) {
             stand = Where.PARKED;
         }
-        if (quota > 0 && model.byBytes) {
-            key = first + bytes / 1024.0 / facet.weight;
+        if (quota > 0 && model.cost != Cost.MESSAGES) {
+            double cost = model.cost == Cost.BYTES ? bytes / 1024.0 : quota * model.average;
+            key = first + cost / facet.weight;
             if (stand != null && key > model.time) {
                 facet.debt = key;
             }

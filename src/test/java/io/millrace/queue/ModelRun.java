@@ -18,12 +18,16 @@ final class ModelRun {
 
     private ModelRun() {}
 
-    /** Seeds, each with one partition and with four. */
-    static Stream<Arguments> runs() {
+    static Stream<Long> seeds() {
         Long only = Long.getLong("model.seed");
         LongStream seeds =
                 only != null ? LongStream.of(only) : LongStream.rangeClosed(1, Integer.getInteger("model.seeds", 2));
-        return seeds.boxed().flatMap(seed -> IntStream.of(1, 4).mapToObj(partitions -> Arguments.of(seed, partitions)));
+        return seeds.boxed();
+    }
+
+    /** Seeds, each with one partition and with four. */
+    static Stream<Arguments> runs() {
+        return seeds().flatMap(seed -> IntStream.of(1, 4).mapToObj(partitions -> Arguments.of(seed, partitions)));
     }
 
     /** @param step does one and says what it was */
@@ -31,8 +35,8 @@ final class ModelRun {
         of(seed, partitions, STEPS, step, compare, end);
     }
 
-    /** As above, with fewer steps: each costs more where there are several servers. */
-    static void inCluster(long seed, int partitions, Supplier<String> step, Runnable compare, Runnable end) {
+    /** As above, with fewer steps, where each costs more. */
+    static void fewer(long seed, int partitions, Supplier<String> step, Runnable compare, Runnable end) {
         of(seed, partitions, STEPS / 3, step, compare, end);
     }
 
