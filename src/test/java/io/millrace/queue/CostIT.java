@@ -62,6 +62,9 @@ class CostIT {
         rig.mill.deliver(sized("large", "again", 900)).block(SOON);
 
         assertThat(turnOf("again")).isLessThan(3);
+        assertThat(rig.pullIds(200)).hasSizeBetween(47, 50);
+        assertThat(rig.pullIds(1)).isEmpty();
+        assertThat(rig.number("ZCARD", rig.key("debts"))).as("of who was last").isLessThan(2);
     }
 
     @Test

@@ -127,6 +127,9 @@ class FairModelIT {
                 paid.put(one.text(0).substring(17), Double.parseDouble(one.text(1)));
             }
             assertThat(paid).isEqualTo(run.models.get(i).keys());
+            Reply now = rig.raw("HGET", rig.key(i, "policy"), "vt");
+            double time = now.size() == 0 || now.isNull(0) ? 0 : Double.parseDouble(now.text(0));
+            assertThat(time).isEqualTo(run.models.get(i).time);
         }
     }
 
