@@ -27,6 +27,7 @@ import reactor.core.publisher.Mono;
 class EdgesIT {
 
     private static final Duration DAY = Duration.ofDays(1);
+    private static final int MANY = 700; // more than one call visits
 
     private QueueRig rig;
     private Policies policies;
@@ -59,40 +60,45 @@ class EdgesIT {
     @Test
     @DisplayName("a facet that has used up its burst goes on after the time of one message, not of the burst")
     void afterTheBurst() {
-        policies.rate("a", new Rate(2, DAY, 5)).block(SOON);
+        policies.rate("a", new Rate(5, DAY, 5)).block(SOON);
         rig.fill("a", 9);
         long before = serverMillis();
         assertThat(rig.pullIds(9)).hasSize(5);
 
         double until =
                 Double.parseDouble(rig.raw("ZSCORE", rig.key("throttled"), "a").text(0));
-        assertThat(until - DAY.toMillis() / 2.0).isBetween((double) before, (double) serverMillis() + 1);
+        assertThat(until - DAY.toMillis() / 5.0).isBetween((double) before, (double) serverMillis() + 1);
     }
 
     @Test
     @DisplayName("a queue that has used up its burst tells who waits the time of one message, not of the burst")
     void afterTheBurstOfTheQueue() {
-        policies.rate(new Rate(2, DAY, 5)).block(SOON);
+        policies.rate(new Rate(5, DAY, 5)).block(SOON);
         rig.fill("a", 9);
         Partition only = rig.queue.layout().now().block(SOON).all().get(0);
         Pulls.Pulled<Message> pulled = only.pulls().take(9).block(SOON);
 
         assertThat(pulled.items()).hasSize(5);
-        assertThat(pulled.waitMs()).isBetween(DAY.toMillis() / 2 - SOON.toMillis(), DAY.toMillis() / 2);
+        assertThat(pulled.waitMs()).isBetween(DAY.toMillis() / 5 - SOON.toMillis(), DAY.toMillis() / 5);
     }
 
     @Test
     @DisplayName("S3 any number of facets at their caps hide nobody behind them")
     void manyAtTheirCaps() {
-        policies.weight("z", 1.5).block(SOON);
-        List<Event> events = IntStream.range(0, 1_400)
-                .mapToObj(i -> QueueRig.event("f" + i % 700, "m" + i))
-                .toList();
-        rig.mill.queues().deliverAll(events).block(SOON);
+        policies.weight("quick", 1_000).block(SOON);
+        deliverToMany("first");
         int leased = 0;
-        while (leased < 700) {
-            leased += rig.lease(Math.min(64, 700 - leased), LONG).size();
+        while (leased < MANY) {
+            leased += rig.lease(64, LONG).size();
         }
+        rig.fill("quick", 20); // goes before all others, whose turn begins to wait meanwhile
+        List<String> quick = new ArrayList<>(rig.pullIds(1));
+        deliverToMany("second");
+        while (quick.size() < 20) {
+            quick.addAll(rig.pullIds(1));
+        }
+        assertThat(quick).allMatch(id -> id.startsWith("quick"));
+        assertThat(rig.number("ZCARD", rig.key("fair"))).isEqualTo(MANY);
         policies.capEach(Cap.of(1)).block(SOON);
         rig.deliver("z", "z1");
 
@@ -104,7 +110,7 @@ class EdgesIT {
     void besideManyOthers() {
         Flux.range(0, 80)
                 .concatMap(i -> policies.weight("other" + i, 2))
-                .then(policies.rateEach(new Rate(1, DAY, 2)))
+                .then(policies.rateEach(new Rate(2, DAY, 2)))
                 .block(SOON);
         rig.fill("a", 9);
         assertThat(rig.pullIds(9)).hasSize(2);
@@ -124,7 +130,7 @@ class EdgesIT {
         assertThat(leased).hasSize(2);
         ended(leased);
 
-        set(policies.cap(Cap.NONE), policies.rate(new Rate(1, DAY, 4)));
+        set(policies.cap(Cap.NONE), policies.rate(new Rate(4, DAY, 4)));
         assertThat(rig.pullIds(9)).hasSize(1);
         rig.fill("b", 9);
         assertThat(rig.pullIds(9)).hasSize(3);
@@ -177,6 +183,13 @@ class EdgesIT {
                                 .toList())
                 .block(SOON);
         assertThat(reply.size()).isEqualTo(5);
+    }
+
+    private void deliverToMany(String name) {
+        List<Event> events = IntStream.range(0, MANY)
+                .mapToObj(i -> QueueRig.event("f" + i, name + i))
+                .toList();
+        rig.mill.queues().deliverAll(events).block(SOON);
     }
 
     private static void set(Mono<Void> old, Mono<Void> policy) {
