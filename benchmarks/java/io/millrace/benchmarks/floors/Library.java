@@ -115,6 +115,10 @@ final class Library implements AutoCloseable {
                         .then());
     }
 
+    Measured consume(int consumers, int batch, int messages, int facets) {
+        return consume(consumers, batch, messages, facets, 0);
+    }
+
     /** Fills the queue, then so many consumers take everything, batch by batch, acknowledging with the next pull. */
     Measured consume(int consumers, int batch, int messages, int facets, int prefetch) {
         deliverAll(4, 100, messages, facets);

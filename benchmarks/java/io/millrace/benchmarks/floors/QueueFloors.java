@@ -57,9 +57,9 @@ public final class QueueFloors {
             onEventLoop.deliver(1, 5_000, 1);
             library.deliverAll(4, 100, 100_000, 1);
             library.prepare();
-            library.consume(4, 100, 100_000, 100, 0);
-            library.consume(4, 10, 50_000, 100, 0);
-            library.consume(4, 1, 10_000, 100, 0);
+            library.consume(4, 100, 100_000, 100);
+            library.consume(4, 10, 50_000, 100);
+            library.consume(4, 1, 10_000, 100);
             library.prepare();
             library.consume(1, 100, 100_000, 100, 1);
         });

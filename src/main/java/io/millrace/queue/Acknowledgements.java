@@ -57,18 +57,19 @@ final class Acknowledgements {
         return receipts;
     }
 
-    /** Sends what no pull has carried away. What fails comes again when its lease ends. */
+    /** Sends what no pull has carried away, also when its caller cancels meanwhile. What fails comes again when its lease ends. */
     Mono<Void> send() {
-        return Flux.<Receipt>generate(sink -> {
-                    Receipt next = waiting.poll();
-                    if (next == null) {
-                        sink.complete();
-                    } else {
-                        sink.next(next);
-                    }
-                })
-                .flatMap(receipt -> alone(leases.apply(receipt).acknowledge(receipt)))
-                .then();
+        return Detached.run(Mono.defer(this::sendAll), sent -> {}).then();
+    }
+
+    private Mono<Boolean> sendAll() {
+        List<Receipt> all = new ArrayList<>();
+        for (Receipt next = waiting.poll(); next != null; next = waiting.poll()) {
+            all.add(next);
+        }
+        return Flux.fromIterable(all)
+                .flatMap(receipt -> leases.apply(receipt).acknowledge(receipt).onErrorResume(this::failed))
+                .then(Mono.just(true));
     }
 
     /** As {@link #send}, for somebody who does not wait. */
@@ -81,13 +82,15 @@ final class Acknowledgements {
     /** Runs one to its end even if its caller cancels; failing is logged. */
     Mono<Void> alone(Mono<Boolean> acknowledging) {
         return Detached.run(acknowledging, done -> {})
-                .onErrorResume(error -> {
-                    log.warn(
-                            "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
-                            queue,
-                            error.getMessage());
-                    return Mono.empty();
-                })
+                .onErrorResume(this::failed)
                 .then();
+    }
+
+    private Mono<Boolean> failed(Throwable error) {
+        log.warn(
+                "an acknowledgement in queue \"{}\" failed; the message comes again when its lease ends: {}",
+                queue,
+                error.getMessage());
+        return Mono.empty();
     }
 }

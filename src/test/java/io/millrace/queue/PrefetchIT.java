@@ -11,6 +11,7 @@ import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.Random;
 import java.util.Set;
@@ -263,14 +264,13 @@ class PrefetchIT {
     }
 
     @Test
-    @DisplayName(
-            "100 consumers that lease ahead, cancelled at random: nothing lost, nothing left leased, nothing handled to its end twice")
+    @DisplayName("400 consumers that lease ahead, cancelled at random: nothing lost, nothing left leased")
     void cancelsAtRandom() throws InterruptedException {
         Random random = new Random(7);
-        rig.fill("a", 1_500);
-        rig.fill("b", 1_500);
+        rig.fill("a", 6_000);
+        rig.fill("b", 6_000);
         Queue<String> done = new ConcurrentLinkedQueue<>();
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < 400; i++) {
             boolean batches = random.nextBoolean();
             ConsumeOptions options = options(1 + random.nextInt(4), random.nextInt(batches ? 4 : 40))
                     .lease(LONG.mutate().batchSize(1 + random.nextInt(20)).build())
@@ -288,9 +288,42 @@ class PrefetchIT {
             one.dispose();
         }
         Eventually.await("nothing leased", SOON, () -> rig.inFlight() == 0);
-        rig.queue.pull(3_000).map(Message::id).doOnNext(done::add).blockLast(SOON);
-        assertThat(Set.copyOf(done)).hasSize(3_000);
+        rig.queue.pull(12_000).map(Message::id).doOnNext(done::add).blockLast(SOON);
+        assertThat(Set.copyOf(done)).hasSize(12_000);
         assertThat(rig.doctor().findings()).isEmpty();
+    }
+
+    @Test
+    @DisplayName(
+            "of a queue with partitions, and of several queues read as one: as many leased ahead, all given back by a cancel")
+    void severalPlaces() {
+        try (QueueRig parted = QueueRig.on(server, namespace + "-parts", 4)) {
+            IntStream.range(0, 8).forEach(facet -> parted.fill("f" + facet, 50));
+            Disposable reader =
+                    parted.queue.consume(this::hanging, options(3, 20).build()).subscribe();
+            Eventually.await("all slots", SOON, () -> parted.inFlight() == 23);
+            assertThat(IntStream.range(0, 20).mapToLong(i -> parted.inFlight()).max())
+                    .hasValue(23);
+            reader.dispose();
+            Eventually.await("all to be back", SOON, () -> parted.inFlight() == 0 && parted.waiting() == 400);
+        }
+        rig.mill.queues().register("r", ".*").block(SOON);
+        rig.fill("a", 100);
+        Disposable reader = rig.mill
+                .queues()
+                .group(Map.of("q", 3, "r", 1))
+                .consume(this::hanging, options(3, 20).build())
+                .subscribe();
+        FacetQueue other = rig.mill.queue("r");
+        Eventually.await("all slots", SOON, () -> rig.inFlight() + inFlight(other) == 23);
+        assertThat(inFlight(other)).isBetween(5L, 6L);
+        reader.dispose();
+        Eventually.await("all to be back", SOON, () -> rig.inFlight() + inFlight(other) == 0);
+        assertThat(rig.pullIds(200)).containsExactly(ids("a", 100));
+    }
+
+    private static long inFlight(FacetQueue queue) {
+        return queue.facets().toStream().mapToLong(FacetState::inFlight).sum();
     }
 
     private static String[] ids(String facet, int count) {
