@@ -121,20 +121,29 @@ final class Library implements AutoCloseable {
 
     /** Fills the queue, then so many consumers take everything, batch by batch, acknowledging with the next pull. */
     Measured consume(int consumers, int batch, int messages, int facets, int prefetch) {
+        LeaseOptions lease = LeaseOptions.builder().batchSize(batch).build();
+        return consume(
+                consumers,
+                messages,
+                facets,
+                batch > 1,
+                ConsumeOptions.builder().lease(lease).concurrency(1).prefetch(prefetch));
+    }
+
+    /** Fills the queue, then one consumer handles so many messages at a time, each under a lease of its own. */
+    Measured handle(int concurrency, int messages, int facets) {
+        return consume(1, messages, facets, false, ConsumeOptions.builder().concurrency(concurrency));
+    }
+
+    private Measured consume(int consumers, int messages, int facets, boolean batches, ConsumeOptions.Builder builder) {
         deliverAll(4, 100, messages, facets);
         AtomicLong left = new AtomicLong(messages);
         Sinks.Empty<Void> done = Sinks.empty();
-        LeaseOptions lease = LeaseOptions.builder().batchSize(batch).build();
-        ConsumeOptions options = ConsumeOptions.builder()
-                .lease(lease)
-                .concurrency(1)
-                .prefetch(prefetch)
-                .scheduler(Schedulers.immediate())
-                .until(done.asMono())
-                .build();
-        Mono<Void> one = batch == 1
-                ? mill.queue(QUEUE).consume(message -> handled(1, left, done), options)
-                : mill.queue(QUEUE).consumeBatches(messageList -> handled(messageList.size(), left, done), options);
+        ConsumeOptions options =
+                builder.scheduler(Schedulers.immediate()).until(done.asMono()).build();
+        Mono<Void> one = batches
+                ? mill.queue(QUEUE).consumeBatches(messageList -> handled(messageList.size(), left, done), options)
+                : mill.queue(QUEUE).consume(message -> handled(1, left, done), options);
         return measure(
                 messages,
                 new long[1],

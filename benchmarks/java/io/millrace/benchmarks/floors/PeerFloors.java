@@ -128,7 +128,8 @@ public final class PeerFloors {
         Table table = new Table();
         String one = "add one, " + CALLERS + " callers";
         String bulk = "add 100 at a time, " + BULK_CALLERS + " callers";
-        String process = "process, one by one";
+        String process = "process, four consumers of one at a time";
+        String many = "process, 400 at once (Sidekiq 50)";
         String batches = "process, 100 at a time";
         try (Library library = new Library(server)) {
             WarmUp.untilCompiled(() -> {
@@ -138,6 +139,7 @@ public final class PeerFloors {
                 library.prepare();
                 library.consume(QuietTenant.CONSUMERS, 100, 5 * COUNT, 100);
                 library.consume(QuietTenant.CONSUMERS, 1, COUNT, 100);
+                library.handle(400, 5 * COUNT, 100);
             });
             for (int i = 0; i < RATE_REPETITIONS; i++) {
                 library.prepare();
@@ -147,13 +149,15 @@ public final class PeerFloors {
                 library.prepare();
                 add(table, process, "Millrace", library.consume(QuietTenant.CONSUMERS, 1, 2 * COUNT, 100));
                 library.prepare();
+                add(table, many, "Millrace", library.handle(400, 5 * COUNT, 100));
+                library.prepare();
                 add(table, batches, "Millrace", library.consume(QuietTenant.CONSUMERS, 100, 5 * COUNT, 100));
                 for (Peer peer : peers) {
                     server.flush();
                     Map<String, Peer.Rate> rates = peer.rates(server.port(), COUNT);
                     add(table, one, peer.name(), rates.get("one"));
                     add(table, bulk, peer.name(), rates.get("bulk"));
-                    add(table, process, peer.name(), rates.get("process"));
+                    add(table, many, peer.name(), rates.get("process"));
                 }
             }
         }
