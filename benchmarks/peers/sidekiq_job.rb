@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Sidekiq's side of PeerFloors: the job. `sidekiq -r ./sidekiq_job.rb -c 50 -q …` works on it, sidekiq_producer.rb makes it.
+# Sidekiq's side of PeerFloors: the job. `sidekiq -r ./sidekiq_job.rb -c 50 -q …` works on it, sidekiq.rb makes it.
 require "sidekiq"
 
 Sidekiq.logger.level = Logger::ERROR # a line for each job would be most of the work

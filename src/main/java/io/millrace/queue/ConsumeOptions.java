@@ -145,8 +145,8 @@ public final class ConsumeOptions {
         /**
          * How many messages, or batches, are leased beyond those that are handled, so that handlers need not wait for the next: a
          * batch or two let the server work while the client does. What waits is in flight, so no idle consumer can have it; its lease
-         * is extended with the others, and when that fails it is not handled here. A cancel gives it back as if it had never been
-         * taken. Defaults to 0; up to 10,000.
+         * is extended with the others, and when that fails it is not handled here. A cancel, and {@link #until}, give it back as
+         * if it had never been taken. Defaults to 0; up to 10,000.
          */
         public Builder prefetch(int prefetch) {
             this.prefetch = Check.between("prefetch", prefetch, 0, 10_000);
@@ -187,8 +187,8 @@ public final class ConsumeOptions {
         }
 
         /**
-         * Ends consuming when it emits or completes: what runs, or is on its way here, is finished, nothing more is taken. Nothing is
-         * left leased then. Defaults to never.
+         * Ends consuming when it emits or completes: what runs, or is on its way here, is finished, nothing more is taken; what was
+         * leased ahead is given back. Nothing is left leased then. Defaults to never.
          */
         public Builder until(Publisher<?> until) {
             this.until = until;

@@ -176,6 +176,24 @@ class PrefetchIT {
     }
 
     @Test
+    @Tag("L15")
+    @DisplayName("L15 acknowledgements travel with the pull that comes when a quarter of what waits is missing")
+    void acknowledgementsTravelTogether() {
+        rig.fill("a", 3_000);
+        rig.raw("CONFIG", "RESETSTAT");
+        consumer = rig.queue
+                .consume(
+                        message -> Mono.fromRunnable(() -> handled.add(message)),
+                        options(1, 200).build())
+                .subscribe();
+        Eventually.await("all", Duration.ofSeconds(30), () -> handled.size() == 3_000);
+        long calls = Long.parseLong(
+                rig.raw("INFO", "commandstats").text(0).replaceAll("(?s).*cmdstat_evalsha:calls=(\\d+).*", "$1"));
+        assertThat(calls).as("scripts for 3,000 messages").isLessThan(600);
+        Eventually.await("acknowledged", SOON, () -> rig.facets().isEmpty());
+    }
+
+    @Test
     @Tag("P5")
     @DisplayName(
             "P5 the lease of what waits for a handler is extended: a rival that takes what is not renewed gets nothing")
