@@ -49,8 +49,9 @@ local function deliver_delayed(unit, id)
   if call('SADD', unit .. 'ids', id) == 1 and call('PTTL', unit .. 'ids') == -1 then call('PEXPIRE', unit .. 'ids', 86400000) end
   if limit and call('LLEN', list) + back_count(unit, facet) >= limit then
     -- The oldest makes room; first in, then out: the list is never empty in between. What came back from consumers keeps its place.
+    -- Its producer is not here to be told.
     if call('RPUSHX', list, element) > 0 then
-      call('LPOP', list)
+      put_dead(unit, facet, call('LPOP', list), 0, 'made room for a delayed delivery', order_of_now())
     else
       put_dead(unit, facet, element, 0, 'no room', order_of_now())
     end

@@ -8,19 +8,25 @@
            "show": ARGV[2] cursor
   Returns  set: {"OK"}. track: {"OK", profile, ...} to go on with, or {"OK", entry id to go on behind or ""}.
            release: {"OK", cursor}. show: {"OK", cursor, field, value, ...}
-  Twice    a repeated call changes nothing. Cost: set 7 calls, track 3 for 2 leases and their size, release O(150), show O(500). ]]
+  Twice    a repeated call changes nothing. Cost: set 9 calls, track 3 for 2 leases and their size, release O(150), show O(500). ]]
 -- @include queue/track.lua
 local unit, what, policy = KEYS[1], ARGV[1], KEYS[1] .. 'policy'
 
--- A facet that waits somewhere by the old rules waits by the new ones.
-local function judge_anew(facet)
+-- Who waits for his turn keeps his place, or he would never be served whose policies change more often than he is. With another weight
+-- what is left to wait for changes likewise; where costs are known afterwards only, keys are of what was paid already.
+local function reweigh(facet, old, new)
   local member = call('HGET', unit .. 'place', facet)
-  local moved = call('ZREM', unit .. 'parked', facet) + call('ZREM', unit .. 'throttled', facet)
-  if member then
-    call('HDEL', unit .. 'place', facet)
-    moved = moved + call('ZREM', unit .. 'fair', member)
+  local key = member and tonumber(call('ZSCORE', unit .. 'fair', member))
+  local v = call('HMGET', policy, 'vt', 'cost')
+  local vt = tonumber(v[1]) or 0
+  if key and key > vt and not v[2] then
+    call('ZADD', unit .. 'fair', string.format('%.17g', vt + (key - vt) * old / new), member)
   end
-  if moved > 0 then call('RPUSH', unit .. 'ring', facet) end
+end
+
+-- Who stands aside by the old rules is judged by the new ones.
+local function judge_anew(facet)
+  if call('ZREM', unit .. 'parked', facet) + call('ZREM', unit .. 'throttled', facet) > 0 then call('RPUSH', unit .. 'ring', facet) end
 end
 
 if what == 'set' then
@@ -29,8 +35,12 @@ if what == 'set' then
     local needs_track = string.find(ARGV[i], '^c:') or string.find(' cap each.cap strict ', ' ' .. ARGV[i] .. ' ', 1, true) or
       (ARGV[i] == 'cost' and ARGV[i + 1] ~= 'bytes') -- their costs are known when they are handed out
     if needs_track and (ARGV[i + 1] ~= '' or call('HEXISTS', policy, 'track') == 1) then call('HSET', policy, 'track', '1') end
-    if (call('HGET', policy, ARGV[i]) or '') ~= ARGV[i + 1] then
+    local old = call('HGET', policy, ARGV[i]) or ''
+    if old ~= ARGV[i + 1] then
       changed = true
+      if string.find(ARGV[i], '^w:') and old ~= '0' and ARGV[i + 1] ~= '0' then
+        reweigh(ARGV[2], tonumber(old) or 1, tonumber(ARGV[i + 1]) or 1)
+      end
       if ARGV[i + 1] == '' then
         call('HDEL', policy, ARGV[i])
       else
@@ -38,7 +48,7 @@ if what == 'set' then
       end
     end
   end
-  if changed then -- else nobody loses the place that is his
+  if changed then
     if ARGV[3] == '1' then judge_anew(ARGV[2]) end
     call('PUBLISH', unit .. 'wake', '!')
   end

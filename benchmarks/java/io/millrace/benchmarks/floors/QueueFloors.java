@@ -11,7 +11,9 @@ import reactor.core.scheduler.Schedulers;
  * Floors 1 to 5: each case as {@code redis-benchmark} does it with the same script (the limit) and as the library does it, one after
  * the other, several times; medians and ratios. Run it pinned, with nothing else going on:
  *
- * <pre>taskset -c 1 java -cp … io.millrace.benchmarks.floors.QueueFloors [repetitions]</pre>
+ * <pre>taskset -c 1 java -cp … io.millrace.benchmarks.floors.QueueFloors [repetitions [pulls]]</pre>
+ *
+ * {@code pulls}: floor 4 only.
  */
 public final class QueueFloors {
 
@@ -31,6 +33,7 @@ public final class QueueFloors {
 
     public static void main(String[] args) {
         int repetitions = args.length > 0 ? Integer.parseInt(args[0]) : 3;
+        boolean pullsOnly = args.length > 1 && args[1].equals("pulls");
         try (BenchServer server = new BenchServer();
                 Library library = new Library(server);
                 Library onEventLoop = new Library(server, settings -> settings.answersOn(Schedulers.immediate()))) {
@@ -38,9 +41,13 @@ public final class QueueFloors {
             floors.warmUp();
             for (int i = 0; i < repetitions; i++) {
                 System.err.println("repetition " + (i + 1) + " of " + repetitions);
-                floors.deliver();
+                if (!pullsOnly) {
+                    floors.deliver();
+                }
                 floors.pull();
-                floors.serverCpu();
+                if (!pullsOnly) {
+                    floors.serverCpu();
+                }
             }
             floors.print();
         }
@@ -61,7 +68,7 @@ public final class QueueFloors {
             library.consume(4, 10, 50_000, 100);
             library.consume(4, 1, 10_000, 100);
             library.prepare();
-            library.consume(1, 100, 100_000, 100, 1);
+            library.consume(1, 100, 100_000, 100, 2);
         });
     }
 
@@ -90,11 +97,16 @@ public final class QueueFloors {
 
     private void pull() {
         int[][] sizes = {
-            {1, 4, 40_000, 0}, {10, 4, 100_000, 0}, {100, 1, 200_000, 0}, {100, 1, 200_000, 1}, {100, 4, 200_000, 0}
+            {1, 4, 40_000, 0},
+            {10, 4, 100_000, 0},
+            {100, 1, 200_000, 0},
+            {100, 1, 200_000, 1},
+            {100, 1, 200_000, 2},
+            {100, 4, 200_000, 0}
         };
         for (int[] size : sizes) {
             String name = "pull and acknowledge " + size[0] + ", " + size[1] + " consumers"
-                    + (size[3] > 0 ? ", prefetch 1" : "");
+                    + (size[3] > 0 ? ", prefetch " + size[3] : "");
             library.prepare();
             library.deliverAll(4, 100, size[2], 100);
             String pull = LuaSource.load("queue/pull.lua")

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -58,9 +59,14 @@ final class DeadLetterCommands implements Runnable {
 
         @Override
         int run(Session session) {
-            Waiting.forEach(
-                    session.mill().queue(name).deadLetters().take(n),
-                    letter -> session.console().data(QueueShapes.deadLetter(letter)));
+            AtomicBoolean none = new AtomicBoolean(true);
+            Waiting.forEach(session.mill().queue(name).deadLetters().take(n), letter -> {
+                none.set(false);
+                session.console().data(QueueShapes.deadLetter(letter));
+            });
+            if (none.get()) {
+                sayIfUnknown(session);
+            }
             return Main.DONE;
         }
     }
@@ -92,13 +98,29 @@ final class DeadLetterCommands implements Runnable {
         String before;
     }
 
+    /** Does something to dead letters, and tells to how many. */
+    private abstract static class Treating extends OnQueue {
+
+        final int told(Session session, String word, Which which, Mono<Long> work) {
+            long count = Objects.requireNonNull(work.block());
+            Map<String, Object> shape = new LinkedHashMap<>();
+            shape.put("queue", name);
+            shape.put(word, count);
+            session.console().data(shape);
+            if (count == 0) {
+                sayIfUnknown(session);
+            }
+            return which.entries != null && count < which.entries.size() ? Main.PARTLY : Main.DONE;
+        }
+    }
+
     @Command(
             name = "redrive",
             description =
                     "Give dead letters another chance: back to their old place, with their id, and all attempts before"
                             + " them. Prints {queue, redriven}. Exit code 1 if a named one was not there.",
             footer = "%nExample: millrace queue dead-letters redrive searches --all")
-    static final class Redrive extends OnQueue {
+    static final class Redrive extends Treating {
 
         @ArgGroup(multiplicity = "1")
         private Which which;
@@ -109,7 +131,7 @@ final class DeadLetterCommands implements Runnable {
             Mono<Long> redriving = which.entries != null
                     ? queue.redrive(which.entries)
                     : which.facet != null ? queue.redriveAll(which.facet) : queue.redriveAll();
-            return told(session, name, "redriven", which, redriving);
+            return told(session, "redriven", which, redriving);
         }
     }
 
@@ -118,7 +140,7 @@ final class DeadLetterCommands implements Runnable {
             description =
                     "Remove dead letters for good. Prints {queue, dropped}. Exit code 1 if a named one was not there.",
             footer = "%nExample: millrace queue dead-letters drop searches --before 168h --yes")
-    static final class Drop extends OnQueue {
+    static final class Drop extends Treating {
 
         @ArgGroup(multiplicity = "1")
         private WhichToDrop which;
@@ -134,7 +156,7 @@ final class DeadLetterCommands implements Runnable {
                 session.console().say("nothing was dropped");
                 return Main.PARTLY;
             }
-            return told(session, name, "dropped", which, dropping(queue, before));
+            return told(session, "dropped", which, dropping(queue, before));
         }
 
         private @Nullable Instant before(Session session) {
@@ -172,14 +194,5 @@ final class DeadLetterCommands implements Runnable {
                             "Drop " + count + " dead letters of queue \"" + name + "\" for good?",
                             "dropping dead letters cannot be undone; --yes says that you mean it");
         }
-    }
-
-    private static int told(Session session, String name, String word, Which which, Mono<Long> work) {
-        long count = Objects.requireNonNull(work.block());
-        Map<String, Object> shape = new LinkedHashMap<>();
-        shape.put("queue", name);
-        shape.put(word, count);
-        session.console().data(shape);
-        return which.entries != null && count < which.entries.size() ? Main.PARTLY : Main.DONE;
     }
 }

@@ -90,6 +90,13 @@ final class LeaseCommands {
         private String reason = "given back by hand";
 
         @Override
+        void check() {
+            if (delay.isNegative() || delay.compareTo(FacetQueue.MAX_NACK_DELAY) > 0) {
+                throw usage("--delay must be up to " + FacetQueue.MAX_NACK_DELAY.toDays() + " days, was " + delay);
+            }
+        }
+
+        @Override
         Mono<Shapes.Treated> treat(FacetQueue queue, Receipt receipt) {
             return queue.nack(receipt, delay, reason).map(Shapes.Treated::of);
         }

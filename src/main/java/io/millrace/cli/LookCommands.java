@@ -58,6 +58,7 @@ final class LookCommands {
             DoctorReport report =
                     Objects.requireNonNull(session.mill().queue(name).doctor().block());
             session.console().data(Shapes.report(report));
+            sayIfUnknown(session);
             report.findings()
                     .forEach(finding -> session.console()
                             .say("repaired: " + finding.kind() + " " + finding.where()
@@ -88,6 +89,7 @@ final class LookCommands {
             session.console()
                     .data(QueueShapes.load(Objects.requireNonNull(
                             session.mill().queue(name).load(top).block())));
+            sayIfUnknown(session);
             return Main.DONE;
         }
     }

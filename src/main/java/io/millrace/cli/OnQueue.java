@@ -2,6 +2,7 @@ package io.millrace.cli;
 
 import io.millrace.server.QueueState;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Predicate;
 import picocli.CommandLine.Parameters;
 
@@ -12,7 +13,7 @@ abstract class OnQueue extends Action {
     String name;
 
     final void sayIfUnknown(Session session) {
-        if (QueueState.of(session.mill(), name).block() == null) {
+        if (!Objects.requireNonNull(QueueState.isKnown(session.mill(), name).block())) {
             sayUnknown(session);
         }
     }

@@ -6,11 +6,13 @@ import io.millrace.queue.FacetQueue;
 import io.millrace.queue.Order;
 import io.millrace.queue.Policies;
 import io.millrace.queue.Rate;
+import io.millrace.queue.Registration;
 import io.millrace.server.QueueShapes;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import reactor.core.publisher.Mono;
@@ -25,6 +27,9 @@ final class PolicyCommands {
 
         abstract Mono<Void> change(Policies policies);
 
+        /** What else the user should know. */
+        void sayMore(Session session) {}
+
         @Override
         int run(Session session) {
             FacetQueue queue = session.mill().queue(name);
@@ -32,6 +37,8 @@ final class PolicyCommands {
             session.console()
                     .data(QueueShapes.policies(
                             name, Objects.requireNonNull(queue.policies().show().block())));
+            sayIfUnknown(session);
+            sayMore(session);
             return Main.DONE;
         }
     }
@@ -61,7 +68,11 @@ final class PolicyCommands {
         @Parameters(index = "1", paramLabel = "FACET", description = "Whose share.")
         private String facet;
 
-        @Parameters(index = "2", paramLabel = "W", description = "0, or 0.001 to 1000; everybody begins with 1.")
+        @Parameters(
+                index = "2",
+                paramLabel = "W",
+                showDefaultValue = Visibility.NEVER, // it must be given
+                description = "0, or 0.001 to 1000; everybody begins with 1.")
         private double weight;
 
         @Override
@@ -74,7 +85,7 @@ final class PolicyCommands {
     private abstract static class Limit extends Change {
 
         @Parameters(
-                index = "1..*",
+                index = "1..2",
                 arity = "1..2",
                 paramLabel = "[FACET] N",
                 hideParamSyntax = true,
@@ -158,6 +169,7 @@ final class PolicyCommands {
                 "%nExamples:",
                 "  millrace queue rate searches 500/s",
                 "  millrace queue rate searches env-1 10/m",
+                "  millrace queue rate searches env-1 '600/m burst 20'",
                 "  millrace queue rate searches 50 --each       (a second's)",
                 "  millrace queue rate searches env-1 none"
             })
@@ -262,6 +274,20 @@ final class PolicyCommands {
         @Override
         Mono<Void> change(Policies policies) {
             return policies.limitWaiting(facet, read());
+        }
+
+        @Override
+        void sayMore(Session session) {
+            Registration registration = session.mill()
+                    .queues()
+                    .registrations()
+                    .filter(one -> one.queue().equals(name))
+                    .blockFirst();
+            if (read() > 0 && registration != null && registration.admission().limit() == 0) {
+                session.console()
+                        .say("queue \"" + name
+                                + "\" is registered without --limit: until it has one, nothing is limited");
+            }
         }
 
         private int read() {

@@ -89,11 +89,11 @@ final class QueueCommand implements Runnable {
         @Option(
                 names = "--overflow",
                 paramLabel = "WHAT",
-                defaultValue = "reject",
                 description =
-                        "What happens to one more: reject it, drop the oldest, let it replace the waiting one of its"
-                                + " type and name (newest), or let its producer wait: reject, oldest, newest, wait.")
-        private Admission.Overflow overflow;
+                        "What happens to one more than --limit: reject it, drop the oldest, let it replace the waiting"
+                                + " one of its type and name (newest), or let its producer wait: reject, oldest,"
+                                + " newest, wait. Default: reject.")
+        private Admission.@Nullable Overflow overflow;
 
         @Option(
                 names = "--partitions",
@@ -128,8 +128,13 @@ final class QueueCommand implements Runnable {
         }
 
         private Admission admission() {
+            if (limit == null && overflow != null) {
+                throw usage("--overflow says what happens at a limit, and there is none: give --limit, too");
+            }
             try {
-                return limit == null ? Admission.UNLIMITED : Admission.of(limit, overflow);
+                return limit == null
+                        ? Admission.UNLIMITED
+                        : Admission.of(limit, overflow == null ? Admission.Overflow.REJECT : overflow);
             } catch (IllegalArgumentException e) {
                 throw usage(String.valueOf(e.getMessage()));
             }

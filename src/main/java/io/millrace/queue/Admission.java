@@ -8,7 +8,8 @@ import java.util.Locale;
  *
  * <p>A delayed delivery takes up room from the moment it is asked for, so that none is missing when it is due: where there is none it is
  * refused then, or its producer waits. With {@link Overflow#OLDEST} it takes up none before it is due, and then the oldest makes room for
- * it; a facet may have as many delayed deliveries as its limit allows messages, more are refused.
+ * it and becomes a dead letter, since no producer is there to be told; a facet may have as many delayed deliveries as its limit allows
+ * messages, more are refused.
  *
  * @param limit 1 to {@value #MAX_LIMIT}, 1,000 with {@link Overflow#NEWEST}; 0 for {@link #UNLIMITED}
  * @param overflow what happens at the limit
@@ -36,7 +37,8 @@ public record Admission(int limit, Overflow overflow) {
          */
         NEWEST,
         /**
-         * Its producer waits until there is room. What one publisher delivers keeps its order inside a facet, at one round trip each;
+         * Its producer waits until there is room, for 30 s; after that the delivery fails with {@link io.millrace.OverloadedException}
+         * and may be asked for again. What one publisher delivers keeps its order inside a facet, at one round trip each;
          * deliveries that are asked for one by one at the same time may overtake each other.
          */
         WAIT

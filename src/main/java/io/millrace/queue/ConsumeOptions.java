@@ -143,8 +143,8 @@ public final class ConsumeOptions {
         }
 
         /**
-         * How many messages, or batches, are leased beyond those that are handled, so that handlers need not wait for the next: a
-         * batch or two let the server work while the client does. What waits is in flight, so no idle consumer can have it; its lease
+         * How many messages, or batches, are leased beyond those that are handled, so that handlers need not wait for the next: two
+         * batches let the server work while the client does. What waits is in flight, so no idle consumer can have it; its lease
          * is extended with the others, and when that fails it is not handled here. A cancel, and {@link #until}, give it back as
          * if it had never been taken. Defaults to 0; up to 10,000.
          */

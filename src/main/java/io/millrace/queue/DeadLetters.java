@@ -134,7 +134,7 @@ final class DeadLetters {
             message = Elements.unreadable(unit.queue(), attempts, reply.bytes(i + 1));
         }
         String order = reply.text(i + 4);
-        Instant first = order.isEmpty() ? null : time(order);
+        Instant first = order.isEmpty() || attempts == 0 ? null : time(order);
         String named = unit.partition() == 0 ? entry : entry + "." + unit.partition();
         return new DeadLetter(named, message, reply.text(i + 3), first, time(entry));
     }

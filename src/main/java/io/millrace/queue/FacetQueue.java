@@ -42,6 +42,9 @@ import reactor.core.publisher.Mono;
  */
 public final class FacetQueue {
 
+    /** How long a message that was given back is held back at most. */
+    public static final Duration MAX_NACK_DELAY = Duration.ofDays(365);
+
     private final String name;
     private final Redis redis;
     private final Registry registry;

@@ -58,7 +58,7 @@ final class Leases {
             boolean others) {
 
         Return {
-            Check.between("delay", delay, Duration.ZERO, Duration.ofDays(365));
+            Check.between("delay", delay, Duration.ZERO, FacetQueue.MAX_NACK_DELAY);
             Objects.requireNonNull(reason, "reason");
         }
 

@@ -27,7 +27,7 @@ final class PartedPull<T> implements Reading.Pull<T> {
 
     /** How a partition is pulled from. */
     interface From<T> {
-        Mono<Pulled<T>> pull(Partition partition, Reading.Request request);
+        Mono<Pulled<T>> pull(Partition partition, PullRequest request);
     }
 
     private static final Logger log = LoggerFactory.getLogger(PartedPull.class);
@@ -119,7 +119,7 @@ final class PartedPull<T> implements Reading.Pull<T> {
     }
 
     @Override
-    public Mono<Pulled<T>> pull(Reading.Request request) {
+    public Mono<Pulled<T>> pull(PullRequest request) {
         return Mono.defer(() -> {
             long now = System.nanoTime();
             long own = own();
@@ -171,7 +171,7 @@ final class PartedPull<T> implements Reading.Pull<T> {
             boolean due = one.isDue(began);
             one.news = false; // what comes from here on may be news to the answer
             one.lookedNanos = began;
-            return from.pull(one.partition, new Reading.Request(n, along, due, () -> {}))
+            return from.pull(one.partition, PullRequest.alone(n, along, due))
                     .doOnNext(pulled -> one.answered(pulled, n, System.nanoTime()))
                     .doOnError(error -> {
                         if (!along.isEmpty()) {

@@ -4,6 +4,7 @@ import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -42,19 +43,17 @@ public final class Policies {
      * The facet's share: with weights 3 and 1 one facet is served three times as often as the other while both have messages. By
      * self-clocked fair queueing (Golestani, 1994); equal weights take turns exactly.
      *
-     * @param weight {@value #MIN_WEIGHT} to {@value #MAX_WEIGHT}, up to three decimals; 1 is the default, 0 pauses the facet
+     * @param weight {@value #MIN_WEIGHT} to {@value #MAX_WEIGHT}, rounded to three decimals; 1 is the default, 0 pauses the facet
      */
     public Mono<Void> weight(String facet, double weight) {
         if (weight != 0 && !(weight >= MIN_WEIGHT && weight <= MAX_WEIGHT)) {
             throw new IllegalArgumentException(
                     "weight must be 0, or " + MIN_WEIGHT + " to " + MAX_WEIGHT + ", was " + weight);
         }
-        String stored = weight == 1
+        BigDecimal rounded = BigDecimal.valueOf(weight).setScale(3, RoundingMode.HALF_UP);
+        String stored = rounded.compareTo(BigDecimal.ONE) == 0
                 ? ""
-                : BigDecimal.valueOf(weight)
-                        .setScale(3, RoundingMode.HALF_UP)
-                        .stripTrailingZeros()
-                        .toPlainString();
+                : rounded.stripTrailingZeros().toPlainString();
         return set(facet, "w:" + facet, stored);
     }
 
@@ -75,12 +74,14 @@ public final class Policies {
 
     /** Ends {@link #pause(String)}, and a weight of 0. */
     public Mono<Void> resume(String facet) {
-        return show().flatMap(settings -> {
-            FacetPolicy policy = settings.facets().get(facet);
-            return policy != null && policy.weight() == 0
-                    ? set(facet, "p:" + facet, "", "w:" + facet, "")
-                    : set(facet, "p:" + facet, "");
-        });
+        return partitions
+                .of(
+                        facet,
+                        partition -> redis.call("HGET", partition.unit().part("policy"), "w:" + facet)
+                                .cast(byte[].class))
+                .map(weight -> new String(weight, StandardCharsets.US_ASCII).equals("0"))
+                .defaultIfEmpty(false)
+                .flatMap(none -> none ? set(facet, "p:" + facet, "", "w:" + facet, "") : set(facet, "p:" + facet, ""));
     }
 
     /**
@@ -97,6 +98,20 @@ public final class Policies {
             return tracked(now.all(), cap.messages() > 0)
                     .then(set(now, "cap", i -> parts.get(i).stored()));
         });
+    }
+
+    /**
+     * Fails as {@link #cap(Cap)} or {@link #rate(Rate)} would, where there are more partitions than one of these has parts for; changes
+     * nothing. For those who want both or none.
+     */
+    public Mono<Void> check(Cap cap, Rate rate) {
+        return partitions
+                .now()
+                .doOnNext(now -> {
+                    QueueWide.divided(cap, now.size());
+                    QueueWide.divided(rate, now.size());
+                })
+                .then();
     }
 
     /** At most so many messages of each facet are in flight, unless it has a cap of its own. */

@@ -1,7 +1,6 @@
 package io.millrace.queue;
 
 import io.millrace.MalformedEventException;
-import io.millrace.queue.Reading.Request;
 import io.millrace.redis.Redis;
 import io.millrace.redis.Reply;
 import java.time.Duration;
@@ -65,7 +64,7 @@ final class Pulls {
     Mono<Pulled<Message>> take(int n) {
         return asOftenAsNeeded(
                 n,
-                left -> run(left, TAKE, LeaseOptions.defaults(), List.of(), false)
+                left -> run(left, TAKE, LeaseOptions.defaults(), PullRequest.alone(left, List.of(), false))
                         .flatMap(answer -> {
                             Reply reply = answer.reply();
                             List<Message> messages = new ArrayList<>();
@@ -97,7 +96,7 @@ final class Pulls {
 
     /** A lease for each of the messages that are there now. */
     Mono<Pulled<Delivery>> lease(int n, LeaseOptions options) {
-        return asOftenAsNeeded(n, left -> each(options, new Request(left, List.of(), false, () -> {})));
+        return asOftenAsNeeded(n, left -> each(options, PullRequest.alone(left, List.of(), false)));
     }
 
     /**
@@ -123,14 +122,14 @@ final class Pulls {
 
     /** Looks for what has come due, and tells how much there is to be served. */
     Mono<Pulled<Message>> look() {
-        return run(0, TAKE, LeaseOptions.defaults(), List.of(), true)
+        return run(0, TAKE, LeaseOptions.defaults(), PullRequest.alone(0, List.of(), true))
                 .map(answer -> new Pulled<>(List.of(), -1, 0, answer.active()));
     }
 
     /** A lease for each message; leases of the same options are acknowledged along with it. */
-    Mono<Pulled<Delivery>> each(LeaseOptions options, Request request) {
+    Mono<Pulled<Delivery>> each(LeaseOptions options, PullRequest request) {
         int n = request.n();
-        return run(n, EACH, options, request.acknowledge(), request.maintain()).map(answer -> {
+        return run(n, EACH, options, request).map(answer -> {
             Reply reply = answer.reply();
             if (reply.size() >= 4 + 2 * n) {
                 request.gaveAll().run();
@@ -155,9 +154,9 @@ final class Pulls {
     }
 
     /** One lease for a batch. One that is not full gave less than was asked for: there was no more. */
-    Mono<Pulled<DeliveryBatch>> batch(LeaseOptions options, Request request) {
+    Mono<Pulled<DeliveryBatch>> batch(LeaseOptions options, PullRequest request) {
         int n = options.batchSize();
-        return run(n, BATCH, options, request.acknowledge(), request.maintain()).map(answer -> {
+        return run(n, BATCH, options, request).map(answer -> {
             Reply reply = answer.reply();
             if (reply.size() >= 4 + n) {
                 request.gaveAll().run();
@@ -193,17 +192,20 @@ final class Pulls {
                 receipt, 1, Duration.ZERO, true, true, String.valueOf(error.getMessage()), List.of(place), false));
     }
 
-    private Mono<Answer> run(int n, byte[] mode, LeaseOptions options, List<Receipt> acknowledge, boolean maintain) {
+    private Mono<Answer> run(int n, byte[] mode, LeaseOptions options, PullRequest request) {
         return Mono.defer(() -> {
-            List<byte[]> args = new ArrayList<>(5 + acknowledge.size());
+            List<byte[]> args = new ArrayList<>(4 + request.acknowledge().size());
             args.add(Leases.bytes(Integer.toString(n)));
             args.add(mode);
             args.add(Leases.bytes(options.profile()));
-            args.add(Leases.bytes(maintain || maintenanceIsDue() ? "1" : "0"));
-            for (Receipt receipt : acknowledge) {
+            args.add(Leases.bytes(request.maintain() || maintenanceIsDue() ? "1" : "0"));
+            for (Receipt receipt : request.acknowledge()) {
                 args.add(Leases.bytes(receipt.entry()));
             }
-            return redis.run(QueueScripts.PULL, keys, args).map(this::answer);
+            Mono<Reply> reply = request.inTurn()
+                    ? redis.runInTurn(QueueScripts.PULL, keys, args)
+                    : redis.run(QueueScripts.PULL, keys, args);
+            return reply.map(this::answer);
         });
     }
 

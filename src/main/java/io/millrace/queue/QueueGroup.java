@@ -1,7 +1,7 @@
 package io.millrace.queue;
 
 import io.millrace.redis.Redis;
-import java.util.Iterator;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,8 +14,9 @@ import reactor.core.publisher.Mono;
 
 /**
  * Several queues read as one. While all have messages each gets its share of the turns by weight; what one does not use the others
- * get. Inside each queue everything is as in {@link FacetQueue}. Made by {@link Queues#group}. Thread safe; each subscription counts
- * its own turns.
+ * get. Inside each queue everything is as in {@link FacetQueue}. Made by {@link Queues#group}. Thread safe; {@link #pull} and
+ * {@link #lease} count turns together, over all calls, each {@link #receive} and {@link #consume} its own. Turns begin anywhere in their
+ * order, so that also those get their shares who make a group for each message.
  */
 public final class QueueGroup {
 
@@ -27,13 +28,18 @@ public final class QueueGroup {
 
     private final Redis redis;
     private final Map<FacetQueue, Integer> weights;
+    private final Function<Collection<Integer>, GroupTurns> counting;
+    private final GroupTurns turns; // of those who come once
     private final String name;
 
-    QueueGroup(Redis redis, Map<FacetQueue, Integer> weights) {
+    /** @param counting makes the turns of queues of these weights */
+    QueueGroup(Redis redis, Map<FacetQueue, Integer> weights, Function<Collection<Integer>, GroupTurns> counting) {
         Check.between("queues of a group", weights.size(), 1, MAX_QUEUES);
         weights.values().forEach(weight -> Check.between("weight", weight, 1, MAX_WEIGHT));
         this.redis = redis;
         this.weights = new LinkedHashMap<>(weights);
+        this.counting = counting;
+        this.turns = counting.apply(this.weights.values());
         this.name = String.join(
                 "+", this.weights.keySet().stream().map(FacetQueue::name).toList());
     }
@@ -72,9 +78,9 @@ public final class QueueGroup {
         private final GroupPull<T> pull;
 
         Once(PlainPull.From<T> from) {
-            Map<Reading.Pull<T>, Integer> pulls = new LinkedHashMap<>();
-            weights.forEach((queue, weight) -> pulls.put(taking(queue, from), weight));
-            this.pull = new GroupPull<>(pulls);
+            this.pull = new GroupPull<>(
+                    turns,
+                    weights.keySet().stream().map(queue -> taking(queue, from)).toList());
         }
 
         Mono<Taken<T>> take(int n) {
@@ -120,9 +126,8 @@ public final class QueueGroup {
     }
 
     private Reading<Delivery> reading(LeaseOptions options, List<Partitions.Layout> layouts, Mono<Void> changed) {
-        Iterator<Integer> weight = weights.values().iterator();
-        Map<Reading.Pull<Delivery>, Integer> pulls = new LinkedHashMap<>();
-        layouts.forEach(layout -> pulls.put(Readings.each(layout, options), weight.next()));
+        List<Reading.Pull<Delivery>> pulls =
+                layouts.stream().map(layout -> Readings.each(layout, options)).toList();
         List<Unit> units = layouts.stream()
                 .flatMap(layout -> layout.all().stream())
                 .map(Partition::unit)
@@ -136,7 +141,7 @@ public final class QueueGroup {
                 },
                 options,
                 options.batchSize(),
-                new GroupPull<>(pulls),
+                new GroupPull<>(counting.apply(weights.values()), pulls),
                 Delivery::giveBack);
         return reading.acknowledgingApart().alongside(changed.then(Mono.fromRunnable(reading::stop)));
     }

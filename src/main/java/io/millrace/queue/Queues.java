@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.function.Function;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -119,9 +120,14 @@ public final class Queues {
      * @param weights by queue name; 1 to {@value QueueGroup#MAX_WEIGHT} each, up to {@value QueueGroup#MAX_QUEUES} queues
      */
     public QueueGroup group(Map<String, Integer> weights) {
+        return group(weights, GroupTurns::anywhere);
+    }
+
+    /** @param counting makes the turns of queues of these weights */
+    QueueGroup group(Map<String, Integer> weights, Function<Collection<Integer>, GroupTurns> counting) {
         Map<FacetQueue, Integer> members = new LinkedHashMap<>();
         weights.forEach((name, weight) -> members.put(queue(name), weight));
-        return new QueueGroup(redis, members);
+        return new QueueGroup(redis, members, counting);
     }
 
     /**

@@ -74,8 +74,9 @@ public record Rate(int count, Duration period, int burst) {
             default -> Duration.ofSeconds(units);
         };
         int count = Integer.parseInt(parts.group(1));
-        if (count == 0) {
-            return UNLIMITED;
+        if (count == 0) { // not "none": whoever says it wants nothing handed out, or everything
+            throw new IllegalArgumentException(
+                    "rate must be 1 or more, was \"" + text + "\"; pause hands out nothing, none takes a rate away");
         }
         String burst = parts.group(4);
         return burst == null ? of(count, period) : new Rate(count, period, Integer.parseInt(burst));

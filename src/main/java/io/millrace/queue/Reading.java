@@ -26,8 +26,8 @@ import reactor.core.publisher.SignalType;
  *     all given, no demand      nudge · something is due · poll interval · new demand
  * </pre>
  *
- * When a pull gave all that it was asked for, and there is demand for more, the next one goes out before the answer is read, so that the
- * server works while the client does; one at a time, and their answers are handed out in the order they were sent.
+ * As long as pulls give all that they are asked for, and there is demand for more, the next ones are sent ahead, see {@link PullAhead};
+ * what they bring is handed out in the order they were sent.
  *
  * <p>A nudge that comes while a pull is out is remembered. Acknowledgements that nobody waits for travel with the next pull; when there
  * is none to come, they go by themselves.
@@ -41,19 +41,9 @@ final class Reading<T> {
     /** How long an acknowledgement waits for a pull to travel with when nothing is asked for. */
     private static final Duration ACK_PATIENCE = Duration.ofMillis(5);
 
-    /**
-     * What one pull is to do.
-     *
-     * @param n how many elements it takes at most
-     * @param acknowledge what it acknowledges along with it
-     * @param maintain whether it looks for what is due
-     * @param gaveAll is run when as many as asked for are here, before they are read; who takes from several places may leave it out
-     */
-    record Request(int n, List<Receipt> acknowledge, boolean maintain, Runnable gaveAll) {}
-
     /** How elements are taken. */
     interface Pull<T> {
-        Mono<Pulled<T>> pull(Request request);
+        Mono<Pulled<T>> pull(PullRequest request);
 
         /** There may be something new at this unit; called from any thread. */
         default void nudged(Unit unit) {}
@@ -64,7 +54,6 @@ final class Reading<T> {
     private final List<Unit> units;
     private final String queue;
     private final LeaseOptions options;
-    private final int perPull;
     private final Pull<T> pull;
     private final Consumer<T> giveBack;
     private final Acknowledgements acknowledgements;
@@ -102,13 +91,12 @@ final class Reading<T> {
         this.units = units;
         this.queue = units.get(0).queue();
         this.options = options;
-        this.perPull = perPull;
         this.pull = pull;
         this.giveBack = giveBack;
         this.acknowledgements = new Acknowledgements(queue, leases);
         this.wake = new WakeUp(redis.worker());
         this.troubles = new Troubles(queue, redis.worker());
-        this.pulls = new PullAhead<>(demand, perPull, this::prepare, this::giveBack);
+        this.pulls = new PullAhead<>(demand, perPull, !redis.isCluster(), preparing(), this::giveBack);
     }
 
     /** Acknowledgements go by themselves, each to its own queue. */
@@ -150,7 +138,8 @@ final class Reading<T> {
                         .transform(items -> prefetch == 0 ? items : items.onBackpressureBuffer())
                         .doOnRequest(n -> {
                             demand.add(n);
-                            wake.call();
+                            wake.call(); // forgotten if a pull goes out for it
+                            pulls.asked();
                         })
                         .takeUntilOther(alongside)
                         .takeUntilOther(redis.closed())
@@ -234,8 +223,7 @@ final class Reading<T> {
         if (stopping) {
             return Mono.empty();
         }
-        int wanted = demand.open(perPull);
-        if (wanted == 0) {
+        if (demand.open(1) == 0) {
             return acknowledgements.isEmpty()
                     ? wake.await(options.pollInterval()).then(Mono.empty())
                     : acknowledgeOnly();
@@ -244,24 +232,42 @@ final class Reading<T> {
             known = false;
             return lookout.waits(this) ? untilReason() : Mono.empty();
         }
-        return answer(pulls.ready(wanted));
+        PullAhead.Out<T> next = pulls.next();
+        return next == null ? Mono.empty() : answer(next);
     }
 
     private Mono<Pulled<T>> untilReason() {
         return wake.await(options.pollInterval()).then(Mono.<Pulled<T>>fromRunnable(() -> lookout.leaves(this)));
     }
 
-    /** Also called while what came before is being handed out. */
-    private Mono<Pulled<T>> prepare(int wanted, Runnable gaveAll) {
-        List<Receipt> acknowledge = acknowledgements.forPull(options.profile());
-        wake.clear(); // what comes from here on may be news to the answer
-        boolean maintain = lookout.looks() || due;
-        due = false;
-        return pull.pull(new Request(wanted, acknowledge, maintain, gaveAll)).doOnError(error -> {
-            acknowledgements.addAgain(acknowledge);
-            if (ended) {
-                acknowledgements.flush();
+    private PullAhead.Preparing<T> preparing() {
+        return new PullAhead.Preparing<>() {
+            @Override
+            public Mono<Pulled<T>> pull(int wanted, boolean inTurn, Runnable gaveAll) {
+                return prepare(wanted, inTurn, gaveAll);
             }
+
+            @Override
+            public Mono<Pulled<T>> earlier(Mono<Pulled<T>> answer) {
+                return redis.whereAnswersArrive(answer);
+            }
+        };
+    }
+
+    /** Also sent while what came before is being handed out. */
+    private Mono<Pulled<T>> prepare(int wanted, boolean inTurn, Runnable gaveAll) {
+        return Mono.defer(() -> {
+            List<Receipt> acknowledge = acknowledgements.forPull(options.profile());
+            wake.clear(); // what comes from here on may be news to the answer
+            boolean maintain = lookout.looks() || due;
+            due = false;
+            return pull.pull(new PullRequest(wanted, acknowledge, maintain, inTurn, gaveAll))
+                    .doOnError(error -> {
+                        acknowledgements.addAgain(acknowledge);
+                        if (ended) {
+                            acknowledgements.flush();
+                        }
+                    });
         });
     }
 
@@ -277,6 +283,7 @@ final class Reading<T> {
                     tellOthers(pulled);
                 })
                 .onErrorResume(error -> {
+                    known = false; // what it was woken by has not been looked at
                     if (!troubles.pass(error)) {
                         return Mono.error(error);
                     }

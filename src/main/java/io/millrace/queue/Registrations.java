@@ -136,7 +136,8 @@ final class Registrations {
     private static MillraceException partitioned(String queue, String has, int wanted) {
         return new MillraceException("queue \"" + queue + "\" has " + has
                 + (has.equals("1") ? " partition" : " partitions")
-                + " and there may be messages in " + (has.equals("1") ? "it" : "them") + "; to give it " + wanted
+                + " and there may be messages or policies in " + (has.equals("1") ? "it" : "them") + "; to give it "
+                + wanted
                 + " drain it, destroy it, and register it again");
     }
 

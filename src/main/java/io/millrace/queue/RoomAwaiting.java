@@ -18,7 +18,7 @@ import reactor.core.publisher.Mono;
 /** Producers of queues with {@link Admission.Overflow#WAIT}: tries again, with growing pauses, until there is room. */
 final class RoomAwaiting {
 
-    /** How long a producer waits before it is told. */
+    /** How long a producer waits before it is told; see {@link Admission.Overflow#WAIT}. */
     static final Duration PATIENCE = Duration.ofSeconds(30);
 
     private static final long FIRST_PAUSE_MS = 5;
@@ -27,11 +27,18 @@ final class RoomAwaiting {
     private final Redis redis;
     private final Registry registry;
     private final Function<Event, Mono<Delivered>> deliver;
+    private final Duration patience;
 
     RoomAwaiting(Redis redis, Registry registry, Function<Event, Mono<Delivered>> deliver) {
+        this(redis, registry, deliver, PATIENCE);
+    }
+
+    /** @param patience instead of {@link #PATIENCE} */
+    RoomAwaiting(Redis redis, Registry registry, Function<Event, Mono<Delivered>> deliver, Duration patience) {
         this.redis = redis;
         this.registry = registry;
         this.deliver = deliver;
+        this.patience = patience;
     }
 
     /** What becomes of an event in the end. */
@@ -58,9 +65,9 @@ final class RoomAwaiting {
             if (full == null) {
                 return Mono.just(before);
             }
-            if (System.nanoTime() - began > PATIENCE.toNanos()) {
+            if (System.nanoTime() - began > patience.toNanos()) {
                 return Mono.error(new OverloadedException("queue \"" + full + "\" has had no room for facet \""
-                        + event.environment() + "\" for " + PATIENCE.toSeconds()
+                        + event.environment() + "\" for " + patience.toSeconds()
                         + " s: as many messages wait as its limit allows; add consumers, or raise the limit"));
             }
             return Mono.delay(pause(tries), redis.worker())

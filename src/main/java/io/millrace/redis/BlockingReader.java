@@ -47,7 +47,7 @@ public final class BlockingReader {
 
     /** Runs one command; empty when it answers null, as a block that timed out does. A cancel does not free the connection. */
     public Mono<Object> call(String name, Object... args) {
-        return Redis.dispatch(connection.commands(), Redis.keyword(name), Redis.arguments(args))
+        return Commands.dispatch(connection.commands(), Commands.keyword(name), Commands.arguments(args))
                 .onErrorMap(RedisErrors::translate)
                 .publishOn(worker);
     }
@@ -74,7 +74,7 @@ public final class BlockingReader {
     public <T> Mono<List<T>> xread(byte[] field, EntryForm<T> form, Object... args) {
         return connection
                 .commands()
-                .<List<T>>dispatch(CommandType.XREAD, new EntriesOutput<>(field, form), Redis.arguments(args))
+                .<List<T>>dispatch(CommandType.XREAD, new EntriesOutput<>(field, form), Commands.arguments(args))
                 .next()
                 .onErrorMap(RedisErrors::translate)
                 .publishOn(worker);
@@ -82,7 +82,7 @@ public final class BlockingReader {
 
     /** Runs a script on this very connection, once: for those who {@code WAIT} for what it wrote. */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
-        return Redis.eval(connection.commands(), script, keys, args)
+        return Commands.eval(connection.commands(), script, keys, args)
                 .doOnError(trouble)
                 .map(answer -> script.decode(Reply.of(answer), false))
                 .onErrorMap(RedisErrors::translate)

@@ -5,6 +5,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import reactor.core.CoreSubscriber;
 import reactor.core.publisher.Mono;
 
 /**
@@ -34,6 +35,17 @@ public final class Detached {
      */
     public static <T> void start(Mono<T> work, Consumer<? super T> result) {
         work.subscribe(result, error -> log.debug("work that nobody waits for failed", error));
+    }
+
+    /** Work that tells when it has begun: right after, by who asked for it. */
+    public static <T> Mono<T> telling(Mono<T> work, Runnable begun) {
+        return new Mono<>() {
+            @Override
+            public void subscribe(CoreSubscriber<? super T> actual) {
+                work.subscribe(actual);
+                begun.run();
+            }
+        };
     }
 
     /**

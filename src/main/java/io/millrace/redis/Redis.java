@@ -2,16 +2,9 @@ package io.millrace.redis;
 
 import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.RedisCommandTimeoutException;
-import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.cluster.api.reactive.RedisClusterReactiveCommands;
-import io.lettuce.core.codec.ByteArrayCodec;
-import io.lettuce.core.protocol.CommandArgs;
-import io.lettuce.core.protocol.CommandType;
-import io.lettuce.core.protocol.ProtocolKeyword;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
@@ -143,6 +136,21 @@ public final class Redis {
     }
 
     /**
+     * Runs a script once, as it is sent: neither tried again by itself nor sent as a whole when the server does not know it. So it never
+     * runs behind what was sent after it, but for a cluster, which may redirect it. Cold; on an error the caller may {@link #run} it.
+     *
+     * @param keys its KEYS, all in one slot, as for {@link #run}
+     * @param args its ARGV
+     */
+    public <T> Mono<T> runInTurn(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
+        List<byte[]> all = cluster ? Keys.guarded(keys) : keys;
+        return answered(connected()
+                .flatMap(commands -> Commands.evalKnown(commands, script, all, args))
+                .map(answer -> script.decode(Reply.of(answer), false))
+                .onErrorMap(RedisErrors::translate));
+    }
+
+    /**
      * Tries again for as long as one command may take: a call never takes longer than twice that. Not Reactor's retryWhen: it would
      * cost every successful call more than the call itself.
      *
@@ -151,7 +159,7 @@ public final class Redis {
     private <T> Mono<T> attempt(
             LuaScript<T> script, List<byte[]> keys, List<byte[]> args, int repeats, long began, boolean sent) {
         return connected()
-                .flatMap(commands -> eval(commands, script, keys, args))
+                .flatMap(commands -> Commands.eval(commands, script, keys, args))
                 .map(answer -> script.decode(Reply.of(answer), sent))
                 .onErrorResume(error -> {
                     boolean moving = RedisErrors.isMoving(error);
@@ -203,12 +211,20 @@ public final class Redis {
      */
     public Mono<Object> call(String name, Object... args) {
         return answered(connected()
-                .flatMap(commands -> dispatch(commands, keyword(name), arguments(args)))
+                .flatMap(commands -> Commands.dispatch(commands, Commands.keyword(name), Commands.arguments(args)))
                 .onErrorMap(RedisErrors::translate));
     }
 
     private <T> Mono<T> answered(Mono<T> answer) {
         return answers == Schedulers.immediate() ? answer : answer.publishOn(answers);
+    }
+
+    /**
+     * Hands on where answers arrive what may have arrived already: on a scheduler that was named for them, not on the thread that
+     * happens to ask for it. With none named, or the event loop, that thread has it.
+     */
+    public <T> Mono<T> whereAnswersArrive(Mono<T> answer) {
+        return answers == Schedulers.immediate() || answers == worker ? answer : answer.publishOn(answers);
     }
 
     /**
@@ -250,56 +266,5 @@ public final class Redis {
     private Mono<RedisClusterReactiveCommands<byte[], byte[]>> connected() {
         Driver.Connection open = connection;
         return open != null ? Mono.just(open.commands()) : connecting.map(Driver.Connection::commands);
-    }
-
-    static Mono<Object> eval(
-            RedisClusterReactiveCommands<byte[], byte[]> commands,
-            LuaScript<?> script,
-            List<byte[]> keys,
-            List<byte[]> args) {
-        return dispatch(
-                        commands,
-                        CommandType.EVALSHA,
-                        new ScriptArguments(script.source().digest(), keys, args))
-                .onErrorResume(
-                        RedisNoScriptException.class,
-                        unknown -> dispatch(
-                                commands,
-                                CommandType.EVAL,
-                                new ScriptArguments(script.source().textBytes(), keys, args)));
-    }
-
-    static Mono<Object> dispatch(
-            RedisClusterReactiveCommands<byte[], byte[]> commands,
-            ProtocolKeyword name,
-            CommandArgs<byte[], byte[]> args) {
-        return commands.dispatch(name, new ReplyOutput(), args).next();
-    }
-
-    static CommandArgs<byte[], byte[]> arguments(Object... words) {
-        CommandArgs<byte[], byte[]> args = new CommandArgs<>(ByteArrayCodec.INSTANCE);
-        for (Object word : words) {
-            if (word instanceof byte[] bytes) {
-                args.addKey(bytes);
-            } else {
-                args.add(word.toString());
-            }
-        }
-        return args;
-    }
-
-    static ProtocolKeyword keyword(String name) {
-        byte[] bytes = name.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.US_ASCII);
-        return new ProtocolKeyword() {
-            @Override
-            public byte[] getBytes() {
-                return bytes;
-            }
-
-            @Override
-            public String toString() {
-                return name;
-            }
-        };
     }
 }

@@ -212,7 +212,7 @@ public final class RedisSettings {
          * Where answers arrive, and so where what you do with them runs. Defaults to threads of Millrace's own. {@link
          * reactor.core.scheduler.Schedulers#immediate()}: on the connection's event loop, as with Lettuce itself; that spares a lone
          * caller a change of threads each way, but no answer comes to anybody while your code runs: only for code that never blocks
-         * and is always quick. Handlers of {@code consume} have a scheduler of their own all the same.
+         * and is always quick; a batch that was pulled ahead may then come on a thread of Millrace's own. Handlers of {@code consume} have a scheduler of their own all the same.
          *
          * @param scheduler is not disposed of here
          */

@@ -2,18 +2,12 @@ package io.millrace.server;
 
 import io.millrace.Millrace;
 import io.millrace.queue.Admission;
-import io.millrace.queue.Cap;
-import io.millrace.queue.Cost;
 import io.millrace.queue.DeadLetter;
 import io.millrace.queue.FacetQueue;
-import io.millrace.queue.Order;
 import io.millrace.queue.Policies;
-import io.millrace.queue.Rate;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -25,13 +19,6 @@ final class PolicyApi {
 
     /** How many dead letters one answer lists. */
     static final int MAX_LETTERS = 1_000;
-
-    private static final String[] FIELDS = {
-        "facet", "each", "weight", "paused", "cap", "rate", "order", "cost", "limitWaiting"
-    };
-
-    private static final List<String> NOT_OF_A_FACET = List.of("order", "cost");
-    private static final List<String> NOT_OF_EACH = List.of("weight", "paused", "order", "cost", "limitWaiting");
 
     private final Millrace mill;
 
@@ -60,126 +47,25 @@ final class PolicyApi {
 
     private Mono<Void> change(Exchange exchange) {
         Policies policies = mill.queue(exchange.path("name")).policies();
-        return exchange.object(FIELDS).flatMap(body -> {
-            List<Mono<Void>> changes;
+        return exchange.object(PolicyChange.FIELDS).flatMap(body -> {
+            PolicyChange change;
             try {
-                changes = changes(policies, body);
+                change = PolicyChange.of(policies, body);
             } catch (IllegalArgumentException e) {
                 throw Problem.of(400, "bad_request", String.valueOf(e.getMessage()));
             }
-            return Flux.concat(changes).then(Mono.defer(() -> show(exchange)));
+            return change.apply().then(Mono.defer(() -> show(exchange)));
         });
-    }
-
-    /** All are checked before the first is made. */
-    private static List<Mono<Void>> changes(Policies policies, Map<String, @Nullable Object> body) {
-        String facet = Exchange.text(body, "facet");
-        boolean each = flag(body, "each");
-        if (each && facet != null) {
-            throw new IllegalArgumentException(
-                    "each is for all facets, \"" + facet + "\" is one: give one or the other");
-        }
-        if (each || facet != null) {
-            for (String field : each ? NOT_OF_EACH : NOT_OF_A_FACET) {
-                if (body.containsKey(field)) {
-                    throw new IllegalArgumentException(
-                            field + " cannot be set for " + (each ? "each facet" : "a facet") + ": ask for it apart");
-                }
-            }
-        }
-        List<Mono<Void>> changes = new ArrayList<>();
-        if (body.containsKey("weight")) {
-            changes.add(policies.weight(named(facet, "weight"), decimal(body.get("weight"))));
-        }
-        if (body.containsKey("limitWaiting")) {
-            Object limit = body.get("limitWaiting");
-            changes.add(policies.limitWaiting(
-                    named(facet, "limitWaiting"),
-                    limit == null ? -1 : Exchange.number("limitWaiting", limit, 0, Integer.MAX_VALUE)));
-        }
-        if (body.containsKey("cap")) {
-            Cap cap = cap(body.get("cap"));
-            changes.add(each ? policies.capEach(cap) : facet != null ? policies.cap(facet, cap) : policies.cap(cap));
-        }
-        if (body.containsKey("rate")) {
-            Rate rate = rate(body.get("rate"));
-            changes.add(
-                    each ? policies.rateEach(rate) : facet != null ? policies.rate(facet, rate) : policies.rate(rate));
-        }
-        if (body.containsKey("paused")) {
-            boolean paused = flag(body, "paused");
-            changes.add(
-                    facet == null
-                            ? paused ? policies.pause() : policies.resume()
-                            : paused ? policies.pause(facet) : policies.resume(facet));
-        }
-        String order = Exchange.text(body, "order");
-        if (order != null) {
-            changes.add(policies.order(word(Order.class, "order", order)));
-        }
-        String cost = Exchange.text(body, "cost");
-        if (cost != null) {
-            changes.add(policies.cost(word(Cost.class, "cost", cost)));
-        }
-        if (changes.isEmpty()) {
-            throw new IllegalArgumentException(
-                    "the body must have at least one of weight, paused, cap, rate, order, cost,"
-                            + " limitWaiting; and facet, or each, for what is not of the whole queue");
-        }
-        return changes;
-    }
-
-    private static boolean flag(Map<String, @Nullable Object> body, String field) {
-        Object value = body.getOrDefault(field, false);
-        if (value instanceof Boolean flag) {
-            return flag;
-        }
-        throw new IllegalArgumentException(field + " must be true or false, was " + value);
-    }
-
-    private static String named(@Nullable String facet, String field) {
-        if (facet == null) {
-            throw new IllegalArgumentException(field + " is a facet's: say which in \"facet\"");
-        }
-        return facet;
-    }
-
-    private static double decimal(@Nullable Object value) {
-        if (value instanceof Number number) {
-            return number.doubleValue();
-        }
-        throw new IllegalArgumentException("weight must be a number, was " + value);
-    }
-
-    private static Cap cap(@Nullable Object value) {
-        if (value == null) {
-            return Cap.NONE;
-        }
-        if (value instanceof Map<?, ?> map) {
-            Cap cap = Cap.of(Exchange.number("cap.messages", map.get("messages"), 1, 1_000_000));
-            return Boolean.TRUE.equals(map.get("elastic")) ? cap.whileOthersWait() : cap;
-        }
-        return Cap.of(Exchange.number("cap", value, 1, 1_000_000));
-    }
-
-    private static Rate rate(@Nullable Object value) {
-        return value == null ? Rate.UNLIMITED : Rate.parse(String.valueOf(value));
-    }
-
-    private static <E extends Enum<E>> E word(Class<E> words, String field, String text) {
-        for (E word : words.getEnumConstants()) {
-            if (word.name().equalsIgnoreCase(text)) {
-                return word;
-            }
-        }
-        throw new IllegalArgumentException(field + " must be one of "
-                + List.of(words.getEnumConstants()).toString().toLowerCase(Locale.ROOT) + ", was \"" + text + "\"");
     }
 
     /** What a registration says of limits: {@code limit} and {@code overflow}. */
     static Admission admission(Map<String, @Nullable Object> body) {
         Object limit = body.get("limit");
         String overflow = Exchange.text(body, "overflow");
+        if (limit == null && overflow != null) {
+            throw Problem.of(
+                    400, "bad_request", "overflow says what happens at a limit, and there is none: give limit, too");
+        }
         if (limit == null) {
             return Admission.UNLIMITED;
         }
@@ -188,7 +74,7 @@ final class PolicyApi {
                     Exchange.number("limit", limit, 1, Admission.MAX_LIMIT),
                     overflow == null
                             ? Admission.Overflow.REJECT
-                            : word(Admission.Overflow.class, "overflow", overflow));
+                            : PolicyChange.word(Admission.Overflow.class, "overflow", overflow));
         } catch (IllegalArgumentException e) {
             throw Problem.of(400, "bad_request", String.valueOf(e.getMessage()));
         }

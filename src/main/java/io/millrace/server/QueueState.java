@@ -38,6 +38,18 @@ public record QueueState(
                         .filter(state -> !state.facets().isEmpty() || state.deadLetters() > 0));
     }
 
+    /** Whether it is registered or holds something. */
+    public static Mono<Boolean> isKnown(Millrace mill, String name) {
+        FacetQueue queue = mill.queue(name);
+        return mill.queues()
+                .registrations()
+                .any(registration -> registration.queue().equals(name))
+                .filter(registered -> registered)
+                .switchIfEmpty(Mono.defer(() -> queue.facets().hasElements()))
+                .filter(held -> held)
+                .switchIfEmpty(Mono.defer(() -> queue.deadLetterCount().map(dead -> dead > 0)));
+    }
+
     /** Looks at all registered queues, by name. */
     public static Flux<QueueState> all(Millrace mill) {
         return mill.queues()

@@ -114,7 +114,7 @@ class QueuePoliciesCommandIT {
         millrace("queue", "rate", "q", "env-1", "10/m");
         millrace("queue", "order", "q", "strict");
         millrace("queue", "cost", "q", "bytes");
-        millrace("queue", "limit", "q", "env-1", "7");
+        assertThat(millrace("queue", "limit", "q", "env-1", "7").err()).contains("without --limit");
 
         assertThat(millrace("queue", "policies", "q").out())
                 .containsExactly("{\"queue\":\"q\",\"paused\":false,\"cap\":{\"messages\":100,\"elastic\":false},"
@@ -170,6 +170,7 @@ class QueuePoliciesCommandIT {
                 .containsExactly("{\"queue\":\"q\",\"pattern\":\".*\",\"limit\":1,\"overflow\":\"oldest\"}");
         deliver("a", "a1");
         assertThat(deliver("a", "a2").line(0).get("displaced")).isEqualTo(List.of("a1"));
+        assertThat(millrace("queue", "limit", "q", "b", "7").err()).doesNotContain("without --limit");
         millrace("queue", "register", "q", ".*", "--limit", "1");
         Result refused = deliver("a", "a3");
         assertThat(refused.code()).isEqualTo(1);
@@ -354,6 +355,8 @@ class QueuePoliciesCommandIT {
                 "queue extend q 30000.20.1-1",
                 "queue extend q 30000.20.1-1 --lease 1ms",
                 "queue nack q 30000.20.1-1 --delay forever",
+                "queue nack q 30000.20.1-1 --delay P366D",
+                "queue nack q 30000.20.1-1 --delay PT-1H",
                 "queue rate q 10/0s",
                 "queue rate q 10/s_burst_0",
                 "deliver --input - --after 1m --at 2027-01-01T00:00:00Z",
@@ -371,12 +374,41 @@ class QueuePoliciesCommandIT {
                 "queue dead-letters redrive q",
                 "queue dead-letters redrive q --all --facet a",
                 "queue register q .* --limit 0",
+                "queue register q .* --overflow oldest",
+                "queue rate q 0",
+                "queue rate q a 0/s",
+                "queue rate q a 10/s burst 5",
+                "queue cap q a b 5",
+                "queue cap q 5 a 7",
             })
     @DisplayName("wrong usage changes nothing, names what was wrong, exit code 2")
     void wrongUsage(String command) {
+        String before = millrace("queue", "policies", "q").out().get(0);
         Result result = millrace(command.split(" "));
         assertThat(result.code()).isEqualTo(2);
         assertThat(result.err()).startsWith("millrace: ").doesNotContain("unexpected failure");
         assertThat(result.out()).isEmpty();
+        assertThat(millrace("queue", "policies", "q").out()).containsExactly(before);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "queue pause qq",
+                "queue weight qq a 2",
+                "queue policies qq",
+                "queue load qq",
+                "queue doctor qq",
+                "queue dead-letters list qq",
+                "queue dead-letters redrive qq --all",
+                "queue pull qq",
+            })
+    @DisplayName("who names a queue that nobody knows is told so; what is set holds when there is one")
+    void unknown(String command) {
+        Result result = millrace(command.split(" "));
+        assertThat(result.code()).isZero();
+        assertThat(result.err()).contains("queue \"qq\" is not registered and holds nothing");
+        millrace("queue", "register", "qq", ".*");
+        assertThat(millrace(command.split(" ")).err()).doesNotContain("is not registered");
     }
 }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.millrace.Event;
+import io.millrace.OverloadedException;
 import io.millrace.json.EventCodec;
 import io.millrace.queue.Admission.Overflow;
 import io.millrace.redis.RedisSettings;
@@ -21,6 +22,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -30,6 +32,7 @@ import org.junit.jupiter.api.Test;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.test.StepVerifier;
 
 /** What happens to a message that is one too many for its facet. */
 @RedisTest
@@ -51,7 +54,7 @@ class AdmissionIT {
     @Test
     @DisplayName("reject: its producer is told, nobody else suffers, and it may be delivered again when there is room")
     void reject() {
-        limit(2, Overflow.REJECT);
+        rig.limit(2, Overflow.REJECT);
         rig.deliver("a", "a1", "a2");
 
         Delivered refused = deliver("a", "a3");
@@ -68,7 +71,7 @@ class AdmissionIT {
     @Test
     @DisplayName("a batch is admitted message by message")
     void batch() {
-        limit(3, Overflow.REJECT);
+        rig.limit(3, Overflow.REJECT);
         List<Event> events = IntStream.range(0, 10)
                 .mapToObj(i -> event(i < 7 ? "a" : "b", "m" + i))
                 .toList();
@@ -83,7 +86,7 @@ class AdmissionIT {
     @Test
     @DisplayName("oldest: it makes room and its id is told; with a limit of 1 only the newest is ever there")
     void oldest() {
-        limit(1, Overflow.OLDEST);
+        rig.limit(1, Overflow.OLDEST);
         rig.deliver("a", "a1");
         assertThat(deliver("a", "a2").displaced()).containsExactly("a1");
         assertThat(deliver("a", "a3").displaced()).containsExactly("a2");
@@ -96,7 +99,7 @@ class AdmissionIT {
     @DisplayName(
             "newest: it takes the place of a waiting one of the same type and name, at the limit a new one is refused")
     void newest() {
-        limit(2, Overflow.NEWEST);
+        rig.limit(2, Overflow.NEWEST);
         assertThat(deliver(Event.of("a", "page", "x\",\"id\":\"1").withId("1")).displaced())
                 .isEmpty();
         assertThat(deliver(Event.of("a", "page", "y").withId("2")).displaced()).isEmpty();
@@ -113,7 +116,7 @@ class AdmissionIT {
     @DisplayName(
             "wait: a producer goes on as soon as consumers make room, all of them get through, none twice, in their order")
     void waiting() {
-        limit(5, Overflow.WAIT);
+        rig.limit(5, Overflow.WAIT);
         Flux<Delivered> producing = rig.mill.deliver(Flux.range(0, 60).map(i -> event("a", "w" + i)));
         Mono<List<String>> consuming = rig.queue
                 .receive(LONG)
@@ -136,6 +139,35 @@ class AdmissionIT {
     }
 
     @Test
+    @DisplayName("wait: a producer that has waited for 30 s is told, and what to do")
+    void waitedInVain() {
+        rig.limit(1, Overflow.WAIT);
+        rig.deliver("a", "a1");
+        Registry registry = new Registry(rig.mill.redis());
+        Delivered refused = new Delivered("a2", List.of(), List.of(), List.of("q"), List.of());
+        AtomicInteger tries = new AtomicInteger();
+        RoomAwaiting impatient = new RoomAwaiting(
+                rig.mill.redis(),
+                registry,
+                again -> Mono.fromSupplier(() -> {
+                    tries.incrementAndGet();
+                    return refused;
+                }),
+                Duration.ofMillis(400));
+
+        StepVerifier.create(impatient.forRoom(event("a", "a2"), refused))
+                .expectErrorSatisfies(error -> assertThat(error)
+                        .isInstanceOf(OverloadedException.class)
+                        .hasMessageContaining("queue \"q\"")
+                        .hasMessageContaining("facet \"a\"")
+                        .hasMessageContaining("raise the limit"))
+                .verify(SOON);
+        assertThat(tries.get()).as("with pauses that grow").isBetween(3, 30);
+        assertThat(RoomAwaiting.PATIENCE).isEqualTo(Duration.ofSeconds(30)); // as README and Javadoc say
+        registry.close();
+    }
+
+    @Test
     @Tag("P4")
     @DisplayName(
             "P4 newest: one script looks through a bounded number of messages; the rest of a batch goes with the next")
@@ -144,7 +176,7 @@ class AdmissionIT {
                 .mapToObj(i -> Event.of("f" + i % 5, "page", "p" + i).withId("p" + i))
                 .toList();
         rig.mill.queues().deliverAll(waiting).block(SOON);
-        limit(1_000, Overflow.NEWEST);
+        rig.limit(1_000, Overflow.NEWEST);
         List<Object> words = new ArrayList<>(List.of("-", "0", "10"));
         List<Event> anew = new ArrayList<>();
         for (int i = 0; i < 10; i++) {
@@ -198,7 +230,7 @@ class AdmissionIT {
     @DisplayName(
             "a facet may have a limit of its own; a queue without limits asks nothing; what comes back always fits")
     void ownLimit() {
-        limit(2, Overflow.REJECT);
+        rig.limit(2, Overflow.REJECT);
         rig.queue
                 .policies()
                 .limitWaiting("big", 5)
@@ -221,7 +253,7 @@ class AdmissionIT {
         try (QueueRig other = QueueRig.joining(
                 RedisSettings.builder(server.uri()).namespace(rig.namespace).build(), QueueSettings.defaults())) {
             other.deliver("a", "a1");
-            limit(1, Overflow.REJECT);
+            rig.limit(1, Overflow.REJECT);
             assertThat(other.mill.deliver(event("a", "a2")).block(SOON).refusedBy())
                     .containsExactly("q");
             rig.mill.queues().register("q", ".*").block(SOON);
@@ -236,7 +268,7 @@ class AdmissionIT {
         try (QueueRig other = QueueRig.joining(
                 RedisSettings.builder(server.uri()).namespace(rig.namespace).build(), QueueSettings.defaults())) {
             other.deliver("a", "a1");
-            limit(1, Overflow.WAIT);
+            rig.limit(1, Overflow.WAIT);
 
             Delivered second = Mono.zip(
                             other.mill.deliver(event("a", "a2")),
@@ -276,7 +308,7 @@ class AdmissionIT {
     @Test
     @DisplayName("newest: a facet's own limit, too, is at most what one look goes through")
     void newestOwnLimit() {
-        limit(2, Overflow.NEWEST);
+        rig.limit(2, Overflow.NEWEST);
         rig.queue.policies().limitWaiting("a", 100_000).block(SOON);
         rig.fill("a", 1_010);
 
@@ -284,110 +316,10 @@ class AdmissionIT {
     }
 
     @Test
-    @DisplayName("a delayed delivery takes up room from the moment it is asked for: nothing piles up behind a limit")
-    void delayedRejected() {
-        limit(3, Overflow.REJECT);
-        rig.deliver("a", "a1");
-        assertThat(delay("a2", Duration.ofHours(1)).queues()).containsExactly("q");
-        assertThat(delay("a3", Duration.ZERO).queues()).containsExactly("q");
-
-        Delivered refused = delay("a4", Duration.ZERO);
-        assertThat(refused.queues()).isEmpty();
-        assertThat(refused.refusedBy()).containsExactly("q");
-        assertThat(deliver("a", "a5").refusedBy()).containsExactly("q");
-        assertThat(delay("a2", Duration.ofHours(1)).duplicateIn()).containsExactly("q");
-        assertThat(deliver("b", "b1").queues()).containsExactly("q");
-
-        assertThat(rig.pullIds(9)).containsExactlyInAnyOrder("a1", "a3", "b1");
-        assertThat(delay("a4", Duration.ofHours(1)).queues()).containsExactly("q");
-        assertThat(rig.queue.cancel("a2").block(SOON)).isTrue();
-        assertThat(deliver("a", "a5").queues()).containsExactly("q");
-        assertThat(deliver("a", "a6").queues()).containsExactly("q");
-        assertThat(deliver("a", "a7").refusedBy()).containsExactly("q");
-    }
-
-    @Test
-    @DisplayName("a facet's own limit holds for delayed deliveries, too")
-    void delayedOwnLimit() {
-        limit(1, Overflow.REJECT);
-        rig.queue.policies().limitWaiting("a", 2).block(SOON);
-
-        assertThat(delay("a1", Duration.ofHours(1)).refusedBy()).isEmpty();
-        assertThat(delay("a2", Duration.ofHours(1)).refusedBy()).isEmpty();
-        assertThat(delay("a3", Duration.ofHours(1)).refusedBy()).containsExactly("q");
-        rig.queue.policies().limitWaiting("a", 0).block(SOON);
-        assertThat(delay("a3", Duration.ofHours(1)).refusedBy()).isEmpty();
-    }
-
-    @Test
-    @DisplayName("oldest: the oldest makes room for a delayed delivery when it is due")
-    void delayedOldest() {
-        limit(2, Overflow.OLDEST);
-        rig.deliver("a", "a1", "a2");
-        assertThat(delay("a3", Duration.ZERO).queues()).containsExactly("q");
-        assertThat(delay("a4", Duration.ofHours(1)).queues()).containsExactly("q");
-        assertThat(delay("a5", Duration.ofHours(1)).refusedBy())
-                .as("as many delayed ones as the limit allows")
-                .containsExactly("q");
-        ModelRun.maintain(rig, QueueRig.LONG);
-
-        assertThat(rig.waiting()).isEqualTo(2);
-        assertThat(rig.pullIds(9)).containsExactly("a2", "a3");
-    }
-
-    @Test
-    @DisplayName("wait: the producer of a delayed delivery waits for room")
-    void delayedWaits() {
-        limit(1, Overflow.WAIT);
-        rig.deliver("a", "a1");
-
-        Delivered second = Mono.zip(
-                        rig.mill.queues().deliverAfter(event("a", "a2"), Duration.ZERO),
-                        Mono.delay(Duration.ofMillis(100)).then(rig.queue.pull()))
-                .block(SOON)
-                .getT1();
-
-        assertThat(second.queues()).containsExactly("q");
-        Eventually.await("it", SOON, () -> rig.pullIds(1).contains("a2"));
-    }
-
-    @Test
-    @DisplayName("a delayed delivery that the first queue refuses is published by the one that keeps it")
-    void delayedPublished() {
-        limit(1, Overflow.REJECT);
-        rig.deliver("a", "a1");
-        rig.mill.queues().register("r", ".*").block(SOON);
-        List<String> heard = new CopyOnWriteArrayList<>();
-        Disposable listener = rig.mill.listen("*").subscribe(event -> heard.add(event.id()));
-        Eventually.await("listening", SOON, () -> {
-            rig.deliver("b" + System.nanoTime(), "probe");
-            return heard.contains("probe");
-        });
-
-        Delivered delivered = delay("a2", Duration.ofMillis(50));
-        assertThat(delivered.queues()).containsExactly("r");
-        assertThat(delivered.refusedBy()).containsExactly("q");
-
-        Eventually.await("it to be published", SOON, () -> {
-            rig.mill.queue("r").pull(100).blockLast(SOON);
-            return heard.contains("a2");
-        });
-        listener.dispose();
-    }
-
-    private Delivered delay(String id, Duration delay) {
-        return rig.mill.queues().deliverAfter(event("a", id), delay).block(SOON);
-    }
-
-    @Test
     @DisplayName("limits out of range are refused and named")
     void refused() {
         assertThatThrownBy(() -> Admission.of(0, Overflow.REJECT)).hasMessageContaining("limit");
         assertThatThrownBy(() -> Admission.of(1001, Overflow.NEWEST)).hasMessageContaining("1001");
-    }
-
-    private void limit(int limit, Overflow overflow) {
-        rig.mill.queues().register("q", ".*", Admission.of(limit, overflow)).block(SOON);
     }
 
     private Delivered deliver(String facet, String id) {

@@ -85,8 +85,9 @@ class AnswersOnIT {
     void onTheEventLoop() {
         Set<String> handlers = ConcurrentHashMap.newKeySet();
         assertThat(threads(settings -> settings.answersOn(Schedulers.immediate()), handlers))
-                .isNotEmpty()
-                .allMatch(name -> name.startsWith("lettuce-"));
+                .anyMatch(name -> name.startsWith("lettuce-"))
+                .allMatch(
+                        name -> name.startsWith("lettuce-") || name.equals("millrace")); // what came ahead of its turn
         assertThat(handlers).containsExactly("boundedElastic");
     }
 

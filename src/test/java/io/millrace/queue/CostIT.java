@@ -124,6 +124,21 @@ class CostIT {
         assertThat(rig.number("EXISTS", rig.key("busy"))).isZero();
     }
 
+    @Test
+    @DisplayName("cost in time: what ends while its facet has a weight of 0 costs it nothing for ever after")
+    void endsWithoutWeight() {
+        Policies policies = rig.queue.policies();
+        policies.cost(Cost.TIME).block(SOON);
+        rig.fill("a", 2);
+        rig.fill("b", 5);
+        Delivery first = rig.lease(1, LONG).get(0);
+        policies.weight("a", 0).block(SOON);
+        Mono.delay(Duration.ofMillis(20)).then(first.ack()).block(SOON);
+        policies.weight("a", 1).block(SOON);
+
+        assertThat(rig.lease(2, LONG)).extracting(one -> one.message().id()).containsExactlyInAnyOrder("a-1", "b-0");
+    }
+
     private int turnOf(String id) {
         for (int turn = 0; turn < 250; turn++) {
             if (rig.pullIds(1).equals(List.of(id))) {

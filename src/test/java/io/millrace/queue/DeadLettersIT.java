@@ -65,6 +65,26 @@ class DeadLettersIT {
     }
 
     @Test
+    @DisplayName(
+            "what is no event and is leased together with others becomes a dead letter; they come as if never seen")
+    void unreadableAmongOthers() {
+        rig.deliver("a", "a1");
+        rig.raw("RPUSH", rig.key("f:a"), "no event");
+        rig.deliver("a", "a2");
+
+        DeliveryBatch batch = rig.queue
+                .receiveBatches(LONG.mutate().batchSize(3).build())
+                .take(1)
+                .blockLast(SOON);
+
+        assertThat(batch.messages().stream().map(one -> one.id() + "#" + one.attempt()))
+                .containsExactly("a1#1", "a2#1");
+        assertThat(rig.deadLetters())
+                .extracting(letter -> letter.message().event().data())
+                .containsExactly("no event");
+    }
+
+    @Test
     @DisplayName("dead letters are dropped by their age, page by page")
     void droppedByAge() {
         rig.fill("a", 230);

@@ -6,6 +6,7 @@ import static io.millrace.queue.QueueRig.event;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
@@ -27,6 +28,7 @@ class DelayedDeliveryIT {
 
     private QueueRig rig;
     private Queues queues;
+    private Disposable listening = () -> {};
 
     @BeforeEach
     void open(RedisServer server, @Namespace String namespace) {
@@ -36,6 +38,7 @@ class DelayedDeliveryIT {
 
     @AfterEach
     void close() {
+        listening.dispose();
         assertThat(rig.doctor().findings()).isEmpty();
         rig.close();
     }
@@ -68,8 +71,21 @@ class DelayedDeliveryIT {
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("delay");
         }
+        Instant began = Instant.ofEpochSecond(rig.number("TIME"));
         queues.deliverAt(event("a", "old"), Instant.MIN).block(SOON);
-        assertThat(rig.next(LONG).message().id()).isEqualTo("old");
+        Message old = rig.next(LONG).message();
+        assertThat(old.id()).isEqualTo("old");
+        assertThat(old.deliveredAt()).isAfterOrEqualTo(began);
+    }
+
+    @Test
+    @DisplayName("a delayed message counts as delivered at the time it was kept back until")
+    void bearsItsTime() {
+        Instant asked = Instant.ofEpochSecond(rig.number("TIME"));
+        queues.deliverAfter(event("a", "m"), Duration.ofHours(1)).block(SOON);
+
+        assertThat(comesNow("q").deliveredAt())
+                .isBetween(asked.plus(Duration.ofHours(1)), asked.plus(Duration.ofMinutes(61)));
     }
 
     @Test
@@ -112,6 +128,12 @@ class DelayedDeliveryIT {
         assertThat(rig.mill.deliver(event("a", "m")).block(SOON).duplicateIn()).isEmpty();
         assertThat(rig.queue.cancel("m").block(SOON)).isFalse();
         assertThat(rig.pullIds(2)).containsExactly("m");
+
+        queues.deliverAfter(event("a", "n"), Duration.ofMinutes(5)).block(SOON);
+        rig.raw("RENAME", rig.key("ids"), rig.key("ids.old")); // a new window has begun
+        assertThat(rig.queue.cancel("n").block(SOON)).isTrue();
+        assertThat(rig.mill.deliver(event("a", "n")).block(SOON).duplicateIn()).isEmpty();
+        windowIsOver();
     }
 
     @Test
@@ -144,6 +166,11 @@ class DelayedDeliveryIT {
         windowIsOver();
         assertThat(rig.mill.deliver(event("a", "m")).block(SOON).duplicateIn()).containsExactly("q");
         windowIsOver();
+        assertThat(queues.deliverAfter(event("a", "m"), Duration.ZERO)
+                        .block(SOON)
+                        .duplicateIn())
+                .containsExactly("q");
+        windowIsOver();
         assertThat(queues.deliverAll(List.of(event("a", "other"), event("a", "m"), event("b", "m")))
                         .block(SOON))
                 .extracting(one -> one.duplicateIn().size())
@@ -167,65 +194,79 @@ class DelayedDeliveryIT {
     }
 
     @Test
+    @DisplayName("an id whose message is still to come is known to whoever delivers, when its window is over, too")
+    void singleForOthers(RedisServer server) {
+        queues.deliverAfter(event("a", "m"), Duration.ofHours(9)).block(SOON);
+        windowIsOver();
+        RedisSettings redis =
+                RedisSettings.builder(server.uri()).namespace(rig.namespace).build();
+        try (QueueRig other = QueueRig.joining(redis, QueueSettings.defaults())) {
+            other.deliver("a", "first"); // looks after the window
+            assertThat(other.mill.deliver(event("a", "m")).block(SOON).duplicateIn())
+                    .containsExactly("q");
+        }
+    }
+
+    @Test
     @DisplayName("live listeners hear of it also when the first of its queues took it back, and not when all did")
     void publishedByAnother() {
         for (String other : List.of("o1", "o2", "z")) {
             queues.register(other, ".*").block(SOON);
         }
-        List<String> heard = new CopyOnWriteArrayList<>();
-        CopyOnWriteArrayList<Object> ready = new CopyOnWriteArrayList<>();
-        Disposable listening = rig.mill
-                .listenSignals("*")
-                .doOnNext(ready::add)
-                .ofType(LiveSignal.Heard.class)
-                .subscribe(signal -> heard.add(signal.event().id()));
-        try {
-            Eventually.await("the listener", SOON, () -> !ready.isEmpty());
-            queues.deliverAfter(event("a", "none"), Duration.ofMillis(300)).block(SOON);
-            queues.deliverAfter(event("a", "m"), Duration.ofMillis(300)).block(SOON);
-            for (String queue : List.of("o1", "o2", "z")) {
-                assertThat(rig.mill.queue(queue).cancel("m").block(SOON)).isTrue();
-            }
-            for (String queue : List.of("o2", "o1", "z", "q")) {
-                assertThat(rig.mill.queue(queue).cancel("none").block(SOON)).isTrue();
-            }
-            assertThat(rig.next(LONG).message().id()).isEqualTo("m");
-            rig.deliver("a", "end");
-            Eventually.await("the end", SOON, () -> heard.contains("end"));
-            assertThat(heard).containsExactly("m", "end");
-        } finally {
-            listening.dispose();
+        List<String> heard = listen();
+        queues.deliverAfter(event("a", "none"), Duration.ofMillis(300)).block(SOON);
+        queues.deliverAfter(event("a", "m"), Duration.ofMillis(300)).block(SOON);
+        for (String queue : List.of("o1", "o2", "z")) {
+            assertThat(rig.mill.queue(queue).cancel("m").block(SOON)).isTrue();
         }
+        for (String queue : List.of("o2", "o1", "z", "q")) {
+            assertThat(rig.mill.queue(queue).cancel("none").block(SOON)).isTrue();
+        }
+        assertThat(rig.next(LONG).message().id()).isEqualTo("m");
+        rig.deliver("a", "end");
+        Eventually.await("the end", SOON, () -> heard.contains("end"));
+        assertThat(heard).containsExactly("m", "end");
+    }
+
+    @Test
+    @DisplayName(
+            "live listeners hear of it once, also when it was due in its first queue and is taken back in the next")
+    void publishedBeforeItIsTakenBack() {
+        queues.register("first", ".*").then(queues.register("z", ".*")).block(SOON);
+        List<String> heard = listen();
+        queues.deliverAfter(event("a", "m"), Duration.ofHours(1)).block(SOON);
+        comesNow("first");
+        assertThat(rig.queue.cancel("m").block(SOON)).isTrue();
+        comesNow("z");
+        rig.deliver("a", "end");
+        Eventually.await("the end", SOON, () -> heard.contains("end"));
+        assertThat(heard).containsExactly("m", "end");
+    }
+
+    private Message comesNow(String queue) {
+        rig.raw("ZADD", rig.mill.redis().keys().unitText("queue", queue, 0) + "later", 1, "=m");
+        Message message = rig.mill.queue(queue).receive(LONG).next().block(SOON).message();
+        assertThat(message.id()).isEqualTo("m");
+        return message;
     }
 
     @Test
     @DisplayName("live listeners hear of it when it is due, once, although two queues want it")
     void published() {
         queues.register("other", ".*").block(SOON);
-        List<String> heard = new CopyOnWriteArrayList<>();
-        CopyOnWriteArrayList<Object> ready = new CopyOnWriteArrayList<>();
-        Disposable listening = rig.mill
-                .listenSignals("*")
-                .doOnNext(ready::add)
-                .ofType(LiveSignal.Heard.class)
-                .subscribe(signal -> heard.add(signal.event().id()));
-        try {
-            Eventually.await("the listener", SOON, () -> !ready.isEmpty());
-            Delivered kept =
-                    queues.deliverAfter(event("a", "m"), Duration.ofMillis(200)).block(SOON);
-            assertThat(kept.queues()).containsExactly("other", "q");
-            assertThat(heard).isEmpty();
-            Flux.merge(
-                            rig.queue.receive(LONG).take(1),
-                            rig.mill.queue("other").receive(LONG).take(1))
-                    .blockLast(SOON);
-            Eventually.await("the listener to hear", SOON, () -> heard.size() == 1);
-            rig.deliver("a", "end");
-            Eventually.await("the end", SOON, () -> heard.contains("end"));
-            assertThat(heard).containsExactly("m", "end");
-        } finally {
-            listening.dispose();
-        }
+        List<String> heard = listen();
+        Delivered kept =
+                queues.deliverAfter(event("a", "m"), Duration.ofMillis(200)).block(SOON);
+        assertThat(kept.queues()).containsExactly("other", "q");
+        assertThat(heard).isEmpty();
+        Flux.merge(
+                        rig.queue.receive(LONG).take(1),
+                        rig.mill.queue("other").receive(LONG).take(1))
+                .blockLast(SOON);
+        Eventually.await("the listener to hear", SOON, () -> heard.size() == 1);
+        rig.deliver("a", "end");
+        Eventually.await("the end", SOON, () -> heard.contains("end"));
+        assertThat(heard).containsExactly("m", "end");
     }
 
     @Test
@@ -251,11 +292,36 @@ class DelayedDeliveryIT {
     }
 
     @Test
+    @DisplayName("a delayed message gives its facet no second turn where something that came back waits for its own")
+    void oneTurn() {
+        rig.deliver("a", "a1");
+        assertThat(rig.next(LONG).nack().block(SOON)).isTrue();
+        queues.deliverAt(event("a", "a2"), Instant.EPOCH).block(SOON);
+        ModelRun.maintain(rig, LONG);
+        rig.deliver("b", "b1", "b2");
+
+        assertThat(rig.pullIds(4)).containsExactly("a1", "b1", "a2", "b2");
+    }
+
+    @Test
     @DisplayName("destroying a queue takes what was to come with it")
     void destroyed() {
         queues.deliverAfter(event("a", "m"), Duration.ofMinutes(1)).block(SOON);
 
         assertThat(rig.queue.destroy().block(SOON)).isEqualTo(1);
         assertThat(rig.keys()).noneMatch(key -> key.startsWith(rig.key("")));
+    }
+
+    /** Ids of what live listeners hear from now on. */
+    private List<String> listen() {
+        List<String> heard = new CopyOnWriteArrayList<>();
+        List<LiveSignal> signals = new CopyOnWriteArrayList<>();
+        listening = rig.mill
+                .listenSignals("*")
+                .doOnNext(signals::add)
+                .ofType(LiveSignal.Heard.class)
+                .subscribe(signal -> heard.add(signal.event().id()));
+        Eventually.await("the listener", SOON, () -> !signals.isEmpty());
+        return heard;
     }
 }

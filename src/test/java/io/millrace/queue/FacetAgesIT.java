@@ -25,6 +25,23 @@ class FacetAgesIT {
     private static final Duration OLD = Duration.ofMillis(300);
 
     @Test
+    @DisplayName("of several in flight the oldest counts")
+    void inFlight(RedisServer server, @Namespace String namespace) {
+        try (QueueRig rig = QueueRig.on(server, namespace)) {
+            rig.deliver("a", "1");
+            assertThat(rig.lease(1, LONG)).hasSize(1);
+            long delivered = System.nanoTime();
+            Eventually.await("time", SOON, () -> System.nanoTime() - delivered > OLD.toNanos());
+            rig.deliver("a", "2");
+            assertThat(rig.lease(1, LONG)).hasSize(1);
+
+            FacetState state = rig.facets().get(0);
+            assertThat(state.inFlight()).isEqualTo(2);
+            assertThat(state.oldestAge()).isGreaterThan(OLD.minus(SKEW));
+        }
+    }
+
+    @Test
     @DisplayName("the oldest message counts from its delivery, whether it waits, came back, is leased or held back")
     void ages(RedisServer server, @Namespace String namespace) {
         try (QueueRig rig = QueueRig.on(server, namespace)) {

@@ -118,7 +118,7 @@ final class FairAdmission {
             model.buryUntried(item);
         } else {
             facet.fresh.add(item);
-            facet.fresh.remove();
+            model.buryUntried(facet.fresh.remove());
         }
     }
 }

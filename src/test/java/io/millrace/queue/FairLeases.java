@@ -87,7 +87,7 @@ final class FairLeases {
         FairModel model = run.models.get(from.index());
         run.awaitNextMillisecond();
         List<DeliveryBatch> got = from.pulls()
-                .batch(FairRun.LONG.mutate().batchSize(n).build(), new Reading.Request(1, List.of(), false, () -> {}))
+                .batch(FairRun.LONG.mutate().batchSize(n).build(), PullRequest.alone(1, List.of(), false))
                 .block(SOON)
                 .items();
         List<Item> expected = model.take(n, true);

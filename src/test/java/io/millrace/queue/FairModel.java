@@ -314,10 +314,17 @@ final class FairModel {
         parked().forEach(this::enter);
     }
 
-    /** What holds for this facet has changed. */
+    /** What holds for this facet has changed: it waits on where it waits for its turn. */
     void judge(FairFacet facet) {
-        if (facet.where == Where.FAIR || facet.where == Where.PARKED || facet.where == Where.THROTTLED) {
+        if (facet.where == Where.PARKED || facet.where == Where.THROTTLED) {
             enter(facet);
+        }
+    }
+
+    /** Its weight was another one: so is what is left to wait for. */
+    void reweigh(FairFacet facet, double old) {
+        if (facet.where == Where.FAIR && cost == Cost.MESSAGES && old > 0 && facet.weight > 0 && facet.key > time) {
+            facet.key = time + (facet.key - time) * old / facet.weight;
         }
     }
 

@@ -41,7 +41,9 @@ final class FairPolicies {
             case 0, 1 -> {
                 double weight = WEIGHTS[any(WEIGHTS.length)];
                 run.policies.weight(facet, weight).block(SOON);
-                set(model, modelled, modelled.weight != weight, one -> one.weight = weight);
+                double old = modelled.weight;
+                set(model, modelled, old != weight, one -> one.weight = weight);
+                model.reweigh(modelled, old);
                 return "weight " + facet + " " + weight;
             }
             case 2 -> {

@@ -20,10 +20,14 @@ final class GroupModel {
     private final Map<String, Integer> weights;
     private final Map<String, Integer> credits = new HashMap<>();
 
-    /** @param weights of the queues, in their order */
-    GroupModel(Map<String, Integer> weights) {
+    /**
+     * @param weights of the queues, in their order
+     * @param begun how many turns are over
+     */
+    GroupModel(Map<String, Integer> weights, int begun) {
         this.weights = weights;
         weights.keySet().forEach(queue -> credits.put(queue, 0));
+        turns(begun, weights.keySet());
     }
 
     /** @param queue takes so many from a queue, or fewer */

@@ -55,7 +55,7 @@ class GroupModelIT {
     private final class Staying extends BaseSubscriber<Delivery> {
 
         private final Queue<Delivery> got = new ConcurrentLinkedQueue<>();
-        private final GroupModel turns = new GroupModel(STAYING);
+        private final GroupModel turns = new GroupModel(STAYING, 3);
 
         @Override
         protected void hookOnSubscribe(Subscription subscription) {}
@@ -81,7 +81,11 @@ class GroupModelIT {
                 models.put(queue, new QueueModel(3));
             }
             staying = new Staying();
-            rig.mill.queues().group(STAYING).receive(LEASE).subscribe(staying);
+            rig.mill
+                    .queues()
+                    .group(STAYING, each -> new GroupTurns(each, 3))
+                    .receive(LEASE)
+                    .subscribe(staying);
             ModelRun.fewer(seed, 1, this::step, this::compare, this::drain);
             staying.cancel();
         }
@@ -146,17 +150,24 @@ class GroupModelIT {
 
     private String pull(int n) {
         Map<String, Integer> weights = anyWeights();
-        List<Message> got =
-                rig.mill.queues().group(weights).pull(n).collectList().block(SOON);
-        compare(got, new GroupModel(weights).take(n, this::taken));
-        return "pull " + n + " of " + weights;
+        int begun = random.nextInt(9);
+        QueueGroup group = rig.mill.queues().group(weights, each -> new GroupTurns(each, begun));
+        GroupModel model = new GroupModel(weights, begun);
+        compare(group.pull(n).collectList().block(SOON), model.take(n, this::taken));
+        compare(group.pull(1).collectList().block(SOON), model.take(1, this::taken)); // its turns go on
+        return "pull " + n + " and 1 of " + weights;
     }
 
     private String lease(int n) {
         Map<String, Integer> weights = anyWeights();
-        List<Delivery> got =
-                rig.mill.queues().group(weights).lease(n, LEASE).collectList().block(SOON);
-        hold(got, new GroupModel(weights).take(n, this::taken));
+        int begun = random.nextInt(9);
+        List<Delivery> got = rig.mill
+                .queues()
+                .group(weights, each -> new GroupTurns(each, begun))
+                .lease(n, LEASE)
+                .collectList()
+                .block(SOON);
+        hold(got, new GroupModel(weights, begun).take(n, this::taken));
         return "lease " + n + " of " + weights;
     }
 

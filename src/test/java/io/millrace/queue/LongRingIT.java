@@ -9,6 +9,7 @@ import io.millrace.queue.DoctorReport.Kind;
 import io.millrace.redis.Reply;
 import io.millrace.testing.OwnRedis;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -94,6 +95,53 @@ class LongRingIT {
         assertThat(usecPerCall(stats, "evalsha")).isLessThan(5_000);
         assertThat(ring()).hasSize(ALL).doesNotHaveDuplicates().noneMatch(facet -> facet.startsWith("ghost"));
         assertThat(findings()).isEmpty();
+    }
+
+    @Test
+    @Tag("P1")
+    @DisplayName(
+            "P1 of a facet without messages that is also the head of a long ring every turn goes, and nobody else's")
+    void idleHead() {
+        fill(5_000, 0, 0, 0);
+        rig.raw("LPUSH", rig.key("ring"), "ghost");
+        rig.raw("LINSERT", rig.key("ring"), "BEFORE", "f50", "ghost");
+
+        assertThat(findings()).isEqualTo(Map.of(Kind.IDLE, 1L));
+        assertThat(ring()).hasSize(5_000).doesNotHaveDuplicates().doesNotContain("ghost");
+    }
+
+    @Test
+    @Tag("P1")
+    @DisplayName("P1 a turn that was met before the ring turned on is found where it stands now")
+    void turnedOn() {
+        fill(5_000, 0, 0, 0);
+        for (int i = 0; i < 10; i++) {
+            rig.raw("LMOVE", rig.key("ring"), rig.key("ring"), "LEFT", "RIGHT");
+        }
+
+        assertThat(judged(4_999, "f5000", "f100", 1, 99, "f5", 1, 4)).containsExactly("JUDGED", "FINE", "FINE");
+        assertThat(ring()).hasSize(5_000);
+    }
+
+    @Test
+    @Tag("P1")
+    @DisplayName("P1 where a walk ended is found although its last facet has another turn shortly before")
+    void endOfAWalk() {
+        fill(5_000, 0, 0, 0);
+        rig.raw("LINSERT", rig.key("ring"), "BEFORE", "f4900", "f5000");
+
+        assertThat(judged(5_000, "f5000", "f100", 1, 99)).containsExactly("JUDGED", "FINE");
+        assertThat(ring()).hasSize(5_001);
+    }
+
+    private List<String> judged(Object... words) {
+        List<Object> all = new ArrayList<>(List.of("facets"));
+        all.addAll(List.of(words));
+        Reply judged = rig.mill
+                .redis()
+                .run(QueueScripts.JUDGE, List.of(Leases.bytes(rig.key(""))), Insight.args(all.toArray()))
+                .block(SOON);
+        return IntStream.range(1, judged.size()).mapToObj(judged::text).toList();
     }
 
     @Test

@@ -14,6 +14,7 @@ import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -211,6 +212,20 @@ class PoliciesIT {
         assertThat(rig.lease(9, LONG)).isEmpty();
         Eventually.await("the leases to end", SOON, () -> rig.lease(1, LONG).size() == 1);
         assertThat(rig.inFlight()).isEqualTo(2);
+    }
+
+    @Test
+    @DisplayName("a reader that waits because a queue is at its cap goes on when a lease of another ends")
+    void capOfQueueWakes() {
+        fill("a", 5);
+        policies.cap(Cap.of(2)).block(SOON);
+        List<Delivery> held = rig.lease(2, LONG);
+        LeaseOptions patient =
+                LONG.mutate().pollInterval(Duration.ofSeconds(30)).build();
+
+        Mono<Delivery> reader = rig.queue.receive(patient).next();
+        Mono<Boolean> end = Mono.delay(Duration.ofMillis(500)).then(held.get(0).ack());
+        assertThat(Mono.zip(reader, end).block(SOON).getT1().message().id()).isEqualTo("a-2");
     }
 
     @Test
@@ -696,6 +711,88 @@ class PoliciesIT {
     }
 
     @Test
+    @DisplayName("resuming a facet looks at that facet only, however many have policies")
+    void resumesOne() {
+        Flux.range(0, 600)
+                .concatMap(i -> policies.weight("other" + i, 2))
+                .then(policies.weight("a", 0))
+                .block(SOON);
+        long looks = scans();
+        policies.resume("a").then(policies.resume("other1")).block(SOON);
+        assertThat(scans()).isEqualTo(looks);
+        Map<String, FacetPolicy> facets = policies.show().block(SOON).facets();
+        assertThat(facets).hasSize(600).doesNotContainKey("a");
+        assertThat(facets.get("other1").weight()).isEqualTo(2);
+    }
+
+    private long scans() {
+        return rig.raw("INFO", "commandstats")
+                .text(0)
+                .lines()
+                .filter(line -> line.startsWith("cmdstat_hscan:"))
+                .mapToLong(line -> Long.parseLong(line.replaceAll(".*:calls=(\\d+),.*", "$1")))
+                .sum();
+    }
+
+    @Test
+    @DisplayName("a facet whose policies change before each of its turns gets its turns all the same")
+    void changedAllTheTime() {
+        policies.rate("b", Rate.perSecond(100_000)).block(SOON);
+        for (String facet : List.of("a", "b", "c")) {
+            rig.fill(facet, 30);
+        }
+        for (Change change : Change.values()) {
+            List<String> turns = new ArrayList<>();
+            for (int i = 0; i < 15; i++) {
+                change.make(policies, i).block(SOON);
+                turns.add(rig.queue.pull().map(Message::facet).block(SOON));
+            }
+            assertThat(Collections.frequency(turns, "b"))
+                    .as("%s: %s", change, turns)
+                    .isBetween(4, 6);
+        }
+    }
+
+    private enum Change {
+        RATE,
+        CAP,
+        LIMIT,
+        WEIGHT,
+        PAUSE;
+
+        Mono<Void> make(Policies policies, int i) {
+            return switch (this) {
+                case RATE -> policies.rate("b", Rate.perSecond(100_000 + i));
+                case CAP -> policies.cap("b", Cap.of(100 + i));
+                case LIMIT -> policies.limitWaiting("b", 100 + i);
+                case WEIGHT -> policies.weight("b", 1 + i % 2 / 10.0);
+                case PAUSE -> policies.pause("b").then(policies.resume("b"));
+            };
+        }
+    }
+
+    @Test
+    @DisplayName("a facet with another weight waits as much less, or more, for its next turn as it is worth")
+    void anotherWeight() {
+        policies.weight("slow", 0.1).block(SOON);
+        rig.deliver("slow", "slow-0");
+        rig.fill("a", 30);
+        assertThat(rig.pullIds(5)).doesNotContain("slow-0");
+        policies.weight("slow", 0.5).block(SOON); // the other half of ten turns are one now
+        assertThat(rig.pullIds(1)).containsExactly("slow-0");
+    }
+
+    @Test
+    @DisplayName("a weight that is 1 when it is rounded is none")
+    void roundedToOne() {
+        policies.weight("a", 0.9996).then(policies.weight("b", 1.0004)).block(SOON);
+        assertThat(policies.show().block(SOON).isPlain()).isTrue();
+        assertThat(rig.number("EXISTS", rig.key("policy"))).isZero();
+        policies.weight("a", 0.9994).block(SOON);
+        assertThat(policies.show().block(SOON).facets().get("a").weight()).isEqualTo(0.999);
+    }
+
+    @Test
     @DisplayName("what is out of range is refused and named")
     void refused() {
         assertThatThrownBy(() -> policies.weight("a", -1))
@@ -706,6 +803,11 @@ class PoliciesIT {
         assertThatThrownBy(() -> Rate.parse("fast"))
                 .hasMessageContaining("fast")
                 .hasMessageContaining("10/s");
+        for (String nothing : List.of("0", "0/s", "0/10s burst 3")) {
+            assertThatThrownBy(() -> Rate.parse(nothing))
+                    .hasMessageContaining("pause")
+                    .hasMessageContaining("none");
+        }
         assertThatThrownBy(() -> policies.cap(Cap.of(1).whileOthersWait())).hasMessageContaining("elastic");
     }
 

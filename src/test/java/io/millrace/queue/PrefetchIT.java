@@ -4,7 +4,7 @@ import static io.millrace.queue.QueueRig.LONG;
 import static io.millrace.queue.QueueRig.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.millrace.redis.RedisSettings;
+import io.millrace.RedisRefusedException;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
@@ -17,11 +17,12 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -36,7 +37,7 @@ import reactor.core.publisher.Sinks;
 import reactor.core.scheduler.Schedulers;
 import reactor.test.StepVerifier;
 
-/** What is leased before a handler is free for it, and pulls that are sent before the answer of the one before them is read. */
+/** What is leased before a handler is free for it. */
 @RedisTest
 class PrefetchIT {
 
@@ -118,47 +119,6 @@ class PrefetchIT {
                 .subscribe();
         Eventually.await("the end", Duration.ofSeconds(30), () -> rig.facets().isEmpty());
         assertThat(handled).extracting(Message::id).containsExactly(ids("a", 3_000));
-    }
-
-    @Test
-    @DisplayName("the next pull is sent before what came is handed out, when there is demand for it; one, not more")
-    void overlapping() {
-        rig.fill("a", 1_000);
-        CountDownLatch go = new CountDownLatch(1);
-        List<String> seen = new CopyOnWriteArrayList<>();
-        RedisSettings mayWait = RedisSettings.builder(server.uri())
-                .namespace(namespace)
-                .answersOn(Schedulers.boundedElastic())
-                .build();
-        QueueRig reader = QueueRig.on(mayWait, QueueSettings.defaults());
-        consumer = reader.queue
-                .receive(LONG.mutate().batchSize(50).build())
-                .publishOn(Schedulers.immediate(), 1_000)
-                .doOnNext(one -> {
-                    await(go);
-                    seen.add(one.message().id());
-                })
-                .subscribe();
-        Eventually.await("a second pull", SOON, () -> rig.inFlight() == 100);
-        assertThat(IntStream.range(0, 20).mapToLong(i -> rig.inFlight()).max()).hasValue(100);
-        go.countDown();
-        Eventually.await("all", SOON, () -> seen.size() == 1_000);
-        assertThat(seen).containsExactly(ids("a", 1_000));
-        reader.close();
-    }
-
-    @Test
-    @DisplayName("what was counted and could not be read is asked for once more: five of demand are five")
-    void unreadable() {
-        rig.deliver("a", "1");
-        rig.raw("RPUSH", rig.key("f:a"), "no event", "{}");
-        rig.deliver("a", "2", "3", "4", "5", "6", "7");
-        StepVerifier.create(rig.queue.receive(LONG).map(one -> one.message().id()), 5)
-                .expectNext("1", "2", "3", "4", "5")
-                .thenCancel()
-                .verify(SOON);
-        Eventually.await("two buried", SOON, () -> rig.deadLetters().size() == 2);
-        Eventually.await("five in flight", SOON, () -> rig.inFlight() == 5 && rig.waiting() == 2);
     }
 
     @Test
@@ -279,6 +239,34 @@ class PrefetchIT {
         assertThat(rig.inFlight()).isZero();
         List<Message> rest = rig.queue.pull(100).collectList().block(SOON);
         assertThat(rest).hasSize(98).allMatch(message -> message.attempt() == 1);
+    }
+
+    @Test
+    @DisplayName("an error that ends consuming for good gives back what is leased ahead, as if it had never been taken")
+    void errorForGood() {
+        rig.fill("a", 1_000);
+        AtomicReference<Throwable> end = new AtomicReference<>();
+        consumer = rig.queue
+                .consume(
+                        message -> {
+                            handled.add(message);
+                            return Mono.delay(Duration.ofMillis(50));
+                        },
+                        options(4, 20).build())
+                .subscribe(none -> {}, end::set);
+        Eventually.await("some to be handled", SOON, () -> handled.size() > 8);
+        rig.raw("SET", rig.key("later"), "not what belongs here");
+        Eventually.await("the end", SOON, () -> end.get() != null);
+        assertThat(end.get()).isInstanceOf(RedisRefusedException.class).hasMessageContaining("WRONGTYPE");
+        rig.raw("DEL", rig.key("later"));
+
+        Eventually.await("nothing leased", SOON, () -> rig.inFlight() == 0);
+        Set<String> begun = handled.stream().map(Message::id).collect(Collectors.toSet());
+        List<Message> rest = rig.queue.pull(1_000).collectList().block(SOON);
+        assertThat(rest)
+                .filteredOn(message -> !begun.contains(message.id()))
+                .hasSize(1_000 - begun.size())
+                .allMatch(message -> message.attempt() == 1);
     }
 
     @Test

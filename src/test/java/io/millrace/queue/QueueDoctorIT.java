@@ -63,6 +63,10 @@ class QueueDoctorIT {
             rig.queue.policies().pause("a").block(SOON);
             rig.raw("ZADD", rig.key("parked"), -1, "a");
         }),
+        A_TURN_AND_ASIDE_FOR_NOW(Kind.DOUBLE, 1, rig -> {
+            inFair(rig);
+            rig.raw("ZADD", rig.key("throttled"), 1, "a"); // it is over: the next pull lets it go on
+        }),
         NOTHING_TO_SERVE(Kind.IDLE, 2, rig -> rig.raw("RPUSH", rig.key("ring"), "ghost", "spirit")),
         NOTHING_TO_SERVE_ASIDE(Kind.IDLE, 1, rig -> {
             rig.queue.policies().pause("ghost").block(SOON);
@@ -73,6 +77,10 @@ class QueueDoctorIT {
             rig.raw("DEL", rig.key("leases"));
         }),
         IDS_FOR_EVER(Kind.ENDLESS, 1, rig -> rig.raw("PERSIST", rig.key("ids"))),
+        OLD_IDS_FOR_EVER(Kind.ENDLESS, 1, rig -> {
+            rig.raw("RENAME", rig.key("ids"), rig.key("ids.old"));
+            rig.raw("PERSIST", rig.key("ids.old"));
+        }),
         NO_TIME(Kind.TIMELESS, 1, rig -> {
             rig.mill
                     .queues()
@@ -234,6 +242,32 @@ class QueueDoctorIT {
         assertThat(rig.lease(20, LONG)).isEmpty();
         assertThat(rig.doctor().findings()).isEmpty();
         assertThat(rig.lease(20, LONG)).isEmpty();
+    }
+
+    @Test
+    @DisplayName("P1 of several turns of a facet its first one stays")
+    void firstTurnStays() {
+        for (String facet : List.of("a", "b", "c")) {
+            rig.fill(facet, 2);
+        }
+        rig.raw("RPUSH", rig.key("ring"), "a", "a");
+
+        assertThat(rig.doctor().findings()).containsExactly(new Finding(Kind.DOUBLE, "a", 1));
+        assertThat(rig.pullIds(4)).containsExactly("a-0", "b-0", "c-0", "a-1");
+    }
+
+    @Test
+    @DisplayName("P1 who is throttled for longer than his rate has it is found, also where there is a burst")
+    void throttledForTooLong() {
+        rig.queue.policies().rate("a", new Rate(3, Duration.ofDays(1), 3)).block(SOON);
+        rig.fill("a", 9);
+        assertThat(rig.lease(9, LONG)).hasSize(3);
+        assertThat(rig.doctor().findings()).isEmpty();
+        rig.raw("ZINCRBY", rig.key("throttled"), Duration.ofHours(1).toMillis(), "a");
+
+        assertThat(rig.doctor().findings()).containsExactly(new Finding(Kind.STUCK, "throttled", 1));
+        assertThat(rig.lease(9, LONG)).isEmpty();
+        assertThat(rig.doctor().findings()).isEmpty();
     }
 
     @Test

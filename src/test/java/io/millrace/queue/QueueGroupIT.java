@@ -51,12 +51,42 @@ class QueueGroupIT {
     void shares() {
         fill("high", 40);
         fill("low", 40);
-        QueueGroup group = group(Map.of("high", 3, "low", 1, "idle", 5));
+        QueueGroup group = fromTheFirstTurn(Map.of("high", 3, "low", 1, "idle", 5));
 
         Map<String, Long> got = byQueue(group.pull(16).collectList().block(SOON));
         assertThat(got).isEqualTo(Map.of("high", 12L, "low", 4L));
         assertThat(byQueue(group.pull(100).collectList().block(SOON))).isEqualTo(Map.of("high", 28L, "low", 36L));
         assertThat(group.pull(5).collectList().block(SOON)).isEmpty();
+    }
+
+    @Test
+    @DisplayName(
+            "who pulls one message at a time gets each queue's share too, whether the group is kept or made for each")
+    void oneAtATime() {
+        fill("high", 60);
+        fill("low", 60);
+        QueueGroup kept = group(Map.of("high", 3, "low", 1));
+        List<Message> got = new ArrayList<>();
+        for (int i = 0; i < 20; i++) {
+            got.add(kept.pull(1).blockLast(SOON));
+            got.add(kept.lease(1, LONG).map(Delivery::message).blockLast(SOON));
+        }
+        assertThat(byQueue(got)).isEqualTo(Map.of("high", 30L, "low", 10L));
+
+        got.clear();
+        for (int begun = 0; begun < 4; begun++) {
+            int over = begun;
+            got.add(rig.mill
+                    .queues()
+                    .group(ordered("high", 3, "low", 1), weights -> new GroupTurns(weights, over))
+                    .pull(1)
+                    .blockLast(SOON));
+        }
+        assertThat(byQueue(got)).as("wherever in a cycle it begins").isEqualTo(Map.of("high", 3L, "low", 1L));
+        while (byQueue(got).get("low") < 3) {
+            got.add(group(ordered("high", 5, "low", 5)).pull(1).blockLast(SOON));
+            assertThat(got).hasSizeLessThan(60); // it begins anywhere
+        }
     }
 
     @Test
@@ -75,7 +105,7 @@ class QueueGroupIT {
     void receives() {
         fill("high", 4);
         fill("low", 4);
-        QueueGroup group = group(ordered("high", 1, "low", 1, "idle", 1));
+        QueueGroup group = fromTheFirstTurn(ordered("high", 1, "low", 1, "idle", 1));
         List<Delivery> taken = group.receive(LONG).take(6).collectList().block(SOON);
         assertThat(byQueue(taken.stream().map(Delivery::message).toList())).isEqualTo(Map.of("high", 3L, "low", 3L));
         taken.forEach(one -> assertThat(one.ack().block(SOON)).isTrue());
@@ -164,6 +194,10 @@ class QueueGroupIT {
 
     private QueueGroup group(Map<String, Integer> weights) {
         return rig.mill.queues().group(weights);
+    }
+
+    private QueueGroup fromTheFirstTurn(Map<String, Integer> weights) {
+        return rig.mill.queues().group(weights, each -> new GroupTurns(each, 0));
     }
 
     private static Map<String, Integer> ordered(Object... pairs) {

@@ -90,12 +90,23 @@ class QueueLoadIT {
                     () -> rig.mill.queue("parted").dwell().block(SOON).count() == 1_000);
             DwellTimes times = rig.mill.queue("parted").load(1).block(SOON).dwell();
             assertThat(times.count()).isEqualTo(1_000);
+            for (int i = 0; i < partitions; i++) {
+                String dwell = rig.mill.redis().keys().unitText("queue", "parted", i) + "dwell";
+                assertThat(rig.number("PTTL", dwell))
+                        .as("it is forgotten some day")
+                        .isNotEqualTo(-1);
+            }
             assertThat(times.buckets().stream()
                             .mapToLong(DwellTimes.Bucket::count)
                             .sum())
                     .isEqualTo(1_000);
             assertThat(times.sum()).isPositive();
             rig.mill.queue("parted").destroy().block(SOON);
+            byte[] unit = Leases.bytes(rig.mill.redis().keys().unitText("queue", "parted", 0));
+            rig.mill
+                    .redis()
+                    .run(QueueScripts.DWELL, List.of(unit), Insight.args(9, 60_000, 4, 1)) // by one who is late
+                    .block(SOON);
             assertThat(rig.mill.queue("parted").dwell().block(SOON)).isEqualTo(DwellTimes.NONE);
         }
     }

@@ -74,6 +74,11 @@ final class QueueRig implements AutoCloseable {
         return Event.of(facet, "test", id).withId(id);
     }
 
+    /** Registers the queue anew, so that each facet may have so many waiting. */
+    void limit(int limit, Admission.Overflow overflow) {
+        mill.queues().register("q", ".*", Admission.of(limit, overflow)).block(SOON);
+    }
+
     void deliver(String facet, String... ids) {
         for (String id : ids) {
             mill.deliver(event(facet, id)).block(SOON);

@@ -97,6 +97,31 @@ class SeedFaultsIT {
         assertThat(rig.facets()).isEmpty();
     }
 
+    @Test
+    @Tag("S2")
+    @DisplayName(
+            "S2 what an extension answered is known for as long as that lease lasts, whatever is extended meanwhile")
+    void extendRemembered() {
+        rig.deliver("a", "1", "2");
+        List<Delivery> both = rig.lease(2, LONG);
+        List<Receipt> old = both.stream().map(Delivery::receipt).toList();
+        assertThat(both.get(0).extend().block(SOON)).isTrue();
+        assertThat(both.get(1).extend(SHORT.lease()).block(SOON)).isTrue();
+        for (String part : List.of("extended", "extended.at")) {
+            assertThat(rig.number("PTTL", rig.key(part))).as(part).isGreaterThan(SOON.toMillis());
+        }
+        long extended = rig.mill.redis().clock().millis();
+        Eventually.await(
+                "the end of the shorter one",
+                SOON,
+                () -> rig.mill.redis().clock().millis() > extended + 200);
+
+        assertThat(extend(old.get(1))).isEmpty();
+        assertThat(rig.number("HLEN", rig.key("extended"))).isOne();
+        assertThat(rig.number("ZCARD", rig.key("extended.at"))).isOne();
+        assertThat(extend(old.get(0))).isEqualTo(both.get(0).receipt().entry());
+    }
+
     /** The new entry, empty if the lease was not held; as the library does when it repeats a call whose answer was lost. */
     private String extend(Receipt receipt) {
         List<byte[]> args = List.of(

@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
@@ -72,8 +73,10 @@ class SlotMoveIT {
             backlog(producing);
             Disposable consumer = consume(consuming.queue, checker);
             AtomicInteger ids = new AtomicInteger();
+            AtomicBoolean enough = new AtomicBoolean();
             Disposable producer = Flux.interval(Duration.ofMillis(5))
                     .onBackpressureDrop()
+                    .takeWhile(tick -> !enough.get())
                     .concatMap(tick -> {
                         int n = ids.getAndIncrement();
                         return deliver(producing, "f" + n % 5, "m" + n, checker, refused, slowest);
@@ -96,7 +99,8 @@ class SlotMoveIT {
                 Eventually.await("messages again", SOON, () -> checker.delivered() > so + 50);
             }
             Duration legs = Duration.ofNanos(System.nanoTime() - moving);
-            producer.dispose();
+            enough.set(true); // not cancelled: that may withdraw the last one
+            Eventually.await("the last delivery", SOON, producer::isDisposed);
             Eventually.await(
                     "all of them",
                     SOON,

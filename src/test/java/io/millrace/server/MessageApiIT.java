@@ -17,8 +17,10 @@ import io.millrace.testing.RedisTest;
 import java.net.http.HttpRequest;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -163,6 +165,21 @@ class MessageApiIT {
         for (String wrong : List.of("{}", "{\"queues\":{}}", "{\"queues\":{\"q\":0}}", "{\"queues\":[\"q\"]}")) {
             assertThat(post("/api/pull", wrong).status()).isEqualTo(400);
         }
+    }
+
+    @Test
+    @DisplayName("who pulls from several queues one message a request is given something of each")
+    void severalOneByOne() {
+        mill.queues().register("low", ".*:l:.*").block(SOON);
+        for (int i = 0; i < 30; i++) {
+            deliver("f", "t", "h" + i);
+            deliver("f", "l", "l" + i);
+        }
+        Set<Object> heard = new HashSet<>();
+        for (int i = 0; i < 30 && heard.size() < 2; i++) {
+            heard.addAll(each(post("/api/pull", "{\"queues\":{\"q\":1,\"low\":1}}"), "queue"));
+        }
+        assertThat(heard).containsExactlyInAnyOrder("q", "low");
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.Event;
 import io.millrace.Millrace;
+import io.millrace.json.Json;
 import io.millrace.queue.LeaseOptions;
 import io.millrace.server.HttpTester.Answer;
 import io.millrace.testing.Eventually;
@@ -197,6 +198,55 @@ class PolicyApiIT {
     }
 
     @Test
+    @DisplayName("caps and rates are accepted as they are shown")
+    void asShown() {
+        patch("{\"facet\":\"a\",\"cap\":{\"messages\":3,\"elastic\":true},\"rate\":\"10/5s burst 7\"}");
+        Map<?, ?> shown =
+                (Map<?, ?>) http.get("/api/queues/q/policies").list("facets").get(0);
+        Answer copied = patch("{\"facet\":\"b\",\"cap\":" + Json.text(shown.get("cap")) + ",\"rate\":"
+                + Json.text(shown.get("rate")) + "}");
+        Map<?, ?> copy = (Map<?, ?>) copied.list("facets").get(1);
+        assertThat(copy.get("cap")).isEqualTo(shown.get("cap"));
+        assertThat(copy.get("rate"))
+                .isEqualTo(shown.get("rate"))
+                .isEqualTo(Map.of("count", 10, "periodMs", 5000, "burst", 7));
+    }
+
+    @Test
+    @DisplayName("a change that some partition could have no part of is refused whole")
+    void notForPartitions() {
+        http.put("/api/queues/parts", "{\"pattern\":\".*\",\"partitions\":4}");
+        Answer refused = http.send(http.request("/api/queues/parts/policies")
+                .header("Content-Type", HttpTester.JSON)
+                .method("PATCH", HttpRequest.BodyPublishers.ofString("{\"cap\":9,\"rate\":\"3/s\",\"paused\":true}")));
+        assertThat(refused.status()).isEqualTo(400);
+        assertThat(String.valueOf(refused.field("detail"))).contains("4 partitions", "12 in PT4S");
+        assertThat(mill.queue("parts").policies().show().block(SOON).isPlain()).isTrue();
+    }
+
+    @Test
+    @DisplayName("policies come after partitions: a queue that has some of them already is told so")
+    void policiesBeforePartitions() {
+        http.send(http.request("/api/queues/early/policies")
+                .header("Content-Type", HttpTester.JSON)
+                .method("PATCH", HttpRequest.BodyPublishers.ofString("{\"facet\":\"a\",\"weight\":2}")));
+        Answer refused = http.put("/api/queues/early", "{\"pattern\":\".*\",\"partitions\":4}");
+        assertThat(refused.status()).isEqualTo(400);
+        assertThat(String.valueOf(refused.field("detail"))).contains("policies", "destroy");
+    }
+
+    @Test
+    @DisplayName("a registration that says what happens at a limit, and has none, is refused")
+    void overflowWithoutLimit() {
+        for (String overflow : List.of("\"overflow\":\"oldest\"", "\"limit\":null,\"overflow\":\"wait\"")) {
+            Answer refused = http.put("/api/queues/new", "{\"pattern\":\".*\"," + overflow + "}");
+            assertThat(refused.status()).isEqualTo(400);
+            assertThat(String.valueOf(refused.field("detail"))).contains("limit");
+        }
+        assertThat(http.get("/api/queues/new").status()).isEqualTo(404);
+    }
+
+    @Test
     @DisplayName("a registration may have a limit, and a delivery that it refuses says so")
     void limits() {
         Answer registered = http.put("/api/queues/q", "{\"pattern\":\".*\",\"limit\":1,\"overflow\":\"reject\"}");
@@ -228,6 +278,21 @@ class PolicyApiIT {
                 "{\"colour\":\"red\"}",
                 "[]",
                 "{\"facet\":\"a\",\"limitWaiting\":-4}",
+                "{\"rate\":0}",
+                "{\"rate\":{\"count\":0,\"periodMs\":1000,\"burst\":0}}",
+                "{\"rate\":{\"count\":5,\"periodMs\":1000}}",
+                "{\"rate\":{\"count\":5,\"periodMs\":1000,\"burst\":7}}",
+                "{\"rate\":{\"count\":5,\"periodMs\":1000,\"burst\":1,\"per\":\"s\"}}",
+                "{\"facet\":\"a\",\"rate\":\"0/s\"}",
+                "{\"facet\":null,\"cap\":5}",
+                "{\"facet\":\"a\",\"weight\":0,\"paused\":false}",
+                "{\"facet\":\"a\",\"cap\":{\"messages\":1,\"elastic\":\"yes\"}}",
+                "{\"facet\":\"a\",\"cap\":{\"messages\":1,\"elastc\":true}}",
+                "{\"each\":true,\"weight\":2}",
+                "{\"cap\":5,\"order\":null}",
+                "{\"cap\":5,\"cost\":null}",
+                "{\"cap\":5,\"rate\":\"often\"}",
+                "{\"facet\":\"a\",\"cap\":5,\"limitWaiting\":200000000}",
             })
     @DisplayName("a change that makes no sense is refused and changes nothing")
     void refused(String body) {
