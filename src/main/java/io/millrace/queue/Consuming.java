@@ -96,8 +96,9 @@ final class Consuming {
         if (options.prefetch() > 0 && reading.isStopping()) {
             return release(lease, message);
         }
+        AtomicBoolean begun = new AtomicBoolean(); // the call; or there will be none
         AtomicBoolean settled = new AtomicBoolean();
-        return limited(call)
+        return limited(() -> begun.compareAndSet(false, true) ? call.get() : Mono.never())
                 .then(Mono.defer(() -> {
                     Mono<Void> acknowledged = acknowledge(lease);
                     settled.set(true);
@@ -110,7 +111,11 @@ final class Consuming {
                 .doFinally(end -> {
                     finish(lease);
                     if (settled.compareAndSet(false, true)) { // cancelled: the next consumer may have it at once
-                        lease.abandon("its consumer was stopped while handling it");
+                        if (begun.compareAndSet(false, true)) {
+                            lease.giveBack(); // no thread was free for it yet
+                        } else {
+                            lease.abandon("its consumer was stopped while handling it");
+                        }
                     } else if (end == SignalType.CANCEL) {
                         reading.flushAcknowledgements();
                     }

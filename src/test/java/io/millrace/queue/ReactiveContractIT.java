@@ -25,9 +25,11 @@ import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.reactivestreams.Subscription;
+import reactor.core.Disposable;
 import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
+import reactor.core.scheduler.Schedulers;
 import reactor.test.StepVerifier;
 
 /** Demand, cancel and completion of receiving and consuming. */
@@ -245,6 +247,33 @@ class ReactiveContractIT {
         assertThat(all).extracting(Message::id).startsWith("a-0", "a-1").hasSize(20);
         assertThat(all.subList(0, 8)).allMatch(message -> message.attempt() == 2);
         assertThat(all.subList(8, 20)).allMatch(message -> message.attempt() == 1);
+    }
+
+    @Test
+    @Tag("F21")
+    @DisplayName(
+            "F21 cancel: what no thread was free to handle is given back as if it had never been taken, and not handled")
+    void cancelBeforeItsHandlerIsCalled() {
+        rig.fill("a", 5);
+        AtomicInteger calls = new AtomicInteger();
+        Queue<Runnable> tasks = new ConcurrentLinkedQueue<>();
+        Disposable consumer = rig.queue
+                .consume(
+                        message -> Mono.fromRunnable(calls::incrementAndGet),
+                        ConsumeOptions.builder()
+                                .concurrency(3)
+                                .scheduler(Schedulers.fromExecutor(tasks::add))
+                                .build())
+                .subscribe();
+        Eventually.await("three to be taken", SOON, () -> rig.inFlight() == 3 && tasks.size() == 3);
+        consumer.dispose();
+        Eventually.await("all to be back", Duration.ofSeconds(2), () -> rig.inFlight() == 0 && rig.waiting() == 5);
+        tasks.forEach(Runnable::run);
+        assertThat(calls).hasValue(0);
+        assertThat(rig.queue.pull(5).collectList().block(SOON))
+                .allMatch(message -> message.attempt() == 1)
+                .extracting(Message::id)
+                .containsExactly("a-0", "a-1", "a-2", "a-3", "a-4");
     }
 
     @Test
