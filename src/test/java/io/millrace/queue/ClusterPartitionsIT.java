@@ -94,8 +94,7 @@ class ClusterPartitionsIT {
                         "those of the other masters",
                         SOON,
                         () -> alive.stream().allMatch(facet -> got.containsKey("alive " + facet)));
-                Eventually.await(
-                        "the replica to be the master", Duration.ofSeconds(30), () -> cluster.isMaster(3 + victim));
+                cluster.promote(3 + victim);
                 Eventually.await("a delivery to its partition", SOON, () -> {
                     try {
                         return rig.mill

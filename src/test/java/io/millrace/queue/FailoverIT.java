@@ -13,6 +13,7 @@ import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.RedisClusterFixture;
 import io.millrace.testing.RedisSentinelFixture;
+import io.millrace.testing.Stalls;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -40,7 +41,7 @@ class FailoverIT {
     /** Longer than any answer is under way between master and replica here. */
     private static final Duration TAIL = Duration.ofSeconds(1);
 
-    private static final Duration FAILOVER = Duration.ofSeconds(20);
+    private static final Duration FAILOVER = Duration.ofSeconds(30);
     private static final Duration RESUMED = Duration.ofSeconds(2);
 
     /** Messages of a broken connection come again after this. */
@@ -93,7 +94,9 @@ class FailoverIT {
     @DisplayName(
             "F6 P6 P15 Cluster: a master is killed; both go on within 2 s of the promotion; nothing but a tail is lost")
     void clusterKill() {
-        try (RedisClusterFixture cluster = RedisClusterFixture.start(1)) {
+        // An election, and answers of CLUSTERDOWN before it; the shortest timeout that a machine which stands still
+        // does not exceed.
+        try (RedisClusterFixture cluster = RedisClusterFixture.start(1, "--cluster-node-timeout", "5000")) {
             String address = cluster.uri().replaceFirst("^redis:", "redis-cluster:");
             String queue = IntStream.range(0, 100)
                     .mapToObj(i -> "q" + i)
@@ -108,7 +111,8 @@ class FailoverIT {
     private void run(
             String address, String queue, String facet, Runnable harm, BooleanSupplier back, Runnable betweenTimes) {
         try (QueueRig producing = QueueRig.joining(RedisSettings.of(address), QueueSettings.defaults());
-                QueueRig consuming = QueueRig.joining(RedisSettings.of(address), QueueSettings.defaults())) {
+                QueueRig consuming = QueueRig.joining(RedisSettings.of(address), QueueSettings.defaults());
+                Stalls stalls = Stalls.watching()) {
             producing.mill.queues().register(queue, ".*").block(SOON);
             Disposable consumer = consume(consuming.mill.queue(queue));
             AtomicInteger ids = new AtomicInteger();
@@ -122,13 +126,16 @@ class FailoverIT {
             betweenTimes.run();
             Eventually.await("the new master", FAILOVER, back::getAsBoolean);
             long promoted = System.nanoTime();
+            Duration stalled = stalls.soFar();
             checker.failedOver(Duration.ofNanos(promoted - harmed).plus(TAIL));
             Eventually.await(
                     "deliveries and messages again",
                     SOON,
                     () -> lastStored.get() - promoted > 0 && lastHanded.get() - promoted > 0);
             Duration resumed = Duration.ofNanos(System.nanoTime() - promoted);
-            Mono.delay(Duration.ofSeconds(1)).block(); // under load on the new master
+            stalled = stalls.soFar().minus(stalled);
+            int before = checker.delivered();
+            Eventually.await("load on the new master", SOON, () -> checker.delivered() > before + 100);
             producer.dispose();
             Eventually.await(
                     "an empty queue",
@@ -149,8 +156,9 @@ class FailoverIT {
                     errors.get(),
                     checker.lostTail().size(),
                     summary);
-            assertThat(resumed).isLessThan(RESUMED);
-            assertThat(summary.acknowledged()).isGreaterThan(300);
+            assertThat(resumed.minus(stalled))
+                    .as("less what the machine stood still: %s", stalled)
+                    .isLessThan(RESUMED);
         }
     }
 

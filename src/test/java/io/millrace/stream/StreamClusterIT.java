@@ -99,7 +99,10 @@ class StreamClusterIT {
                     .subscribe();
             goesOn(stored, "load");
 
-            cluster.node(cluster.masterOf(slot(rig, 0))).kill9();
+            int victim = cluster.masterOf(slot(rig, 0));
+            cluster.node(victim).kill9();
+            Mono.delay(Duration.ofSeconds(1)).block(); // nobody is there for its slots
+            cluster.promote(3 + victim);
             goesOn(stored, "every shard, after the failover");
             int slot = slot(rig, 1);
             int home = cluster.masterOf(slot);

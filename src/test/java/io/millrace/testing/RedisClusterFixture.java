@@ -15,14 +15,16 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * A Redis Cluster of processes: three masters, with a replica each if asked for, ready to be used and to be harmed. With replicas the
- * node timeout is 1 s, so a dead master is replaced in a few seconds; without them it is 15 s, for a node that gets no cpu for half of it
- * is cut off and misses what is published. Takes about two seconds to start: one per test class, not per test.
+ * A Redis Cluster of processes: three masters, with a replica each if asked for, ready to be used and to be harmed. The node timeout is
+ * 15 s, for a node that gets no cpu for half of it is cut off and misses what is published, and with 1 s a machine that stood still for
+ * a moment had its healthy masters replaced, too. Who wants a replica to take over says so: {@link #promote}. Takes about two seconds to
+ * start: one per test class, not per test.
  */
 public final class RedisClusterFixture implements AutoCloseable {
 
     private static final int MASTERS = 3;
     private static final int SLOTS = 16384;
+    private static final int NODE_TIMEOUT_MS = 15_000;
     private static final Duration READY = Duration.ofSeconds(30);
 
     private final List<Node> nodes = new ArrayList<>();
@@ -46,7 +48,7 @@ public final class RedisClusterFixture implements AutoCloseable {
         boolean ready = false;
         try {
             for (int i = 0; i < MASTERS * (1 + replicasPerMaster); i++) {
-                cluster.nodes.add(startNode(replicasPerMaster == 0 ? 15_000 : 1_000, arguments));
+                cluster.nodes.add(startNode(arguments));
             }
             cluster.meet();
             cluster.assignSlots();
@@ -79,6 +81,15 @@ public final class RedisClusterFixture implements AutoCloseable {
      */
     public OwnRedis node(int index) {
         return nodes.get(index).redis;
+    }
+
+    /**
+     * A replica takes the slots of its master, dead or alive, as it does after an election: with another epoch, which it tells everybody.
+     * Returns when it is a master.
+     */
+    public void promote(int replica) {
+        RedisAdmin.ask(nodes.get(replica).redis.uri(), redis -> redis.clusterFailover(false, true));
+        Eventually.await("node " + replica + " to be a master", READY, () -> isMaster(replica));
     }
 
     /** Whether a node is a master now, as it says itself. */
@@ -123,15 +134,18 @@ public final class RedisClusterFixture implements AutoCloseable {
         nodes.forEach(node -> node.redis.close());
     }
 
-    private static Node startNode(int timeoutMs, String... arguments) {
+    private static Node startNode(String... arguments) {
         for (int attempt = 1; ; attempt++) {
             int busPort = RedisProcess.freePort();
             List<String> all = new ArrayList<>(List.of(
-                    "--cluster-enabled", "yes",
-                    "--cluster-port", String.valueOf(busPort),
-                    "--cluster-node-timeout", String.valueOf(timeoutMs),
-                    "--cluster-replica-validity-factor", "0",
-                    "--repl-diskless-sync-delay", "0"));
+                    "--cluster-enabled",
+                    "yes",
+                    "--cluster-port",
+                    String.valueOf(busPort),
+                    "--cluster-node-timeout",
+                    String.valueOf(NODE_TIMEOUT_MS),
+                    "--repl-diskless-sync-delay",
+                    "0"));
             all.addAll(List.of(arguments));
             try {
                 return new Node(OwnRedis.start(all.toArray(String[]::new)), busPort);

@@ -55,11 +55,10 @@ class RedisClusterFixtureIT {
             assertThat(RedisAdmin.<String>ask(replica, redis -> redis.info("replication")))
                     .contains("role:slave");
             cluster.node(0).kill9();
-            Eventually.await(
-                    "promotion",
-                    SOON,
-                    () -> RedisAdmin.ask(replica, redis -> redis.info("replication"))
-                            .contains("role:master"));
+            cluster.promote(3);
+            assertThat(RedisAdmin.<String>ask(replica, redis -> redis.info("replication")))
+                    .contains("role:master");
+            assertThat(cluster.masterOf(0)).isEqualTo(3);
             cluster.awaitHealthy(SOON);
         }
     }
