@@ -16,7 +16,7 @@ final class LookCommands {
     @Command(
             name = "list",
             description = "Show all registered queues: {queue, pattern, waiting, facets, inFlight, later, oldestAgeMs,"
-                    + " deadLetters} each.",
+                    + " deadLetters, paused} each.",
             footer = "%nExample: millrace queue list | jq -r '.queue'")
     static final class ListAll extends Action {
 

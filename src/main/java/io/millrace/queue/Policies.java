@@ -174,6 +174,14 @@ public final class Policies {
         return set(facet, "l:" + facet, limit < 0 ? "" : Integer.toString(limit));
     }
 
+    /** Whether the whole queue is paused, at least in one of its partitions. */
+    public Mono<Boolean> isPaused() {
+        return partitions
+                .sum(partition -> redis.call("HEXISTS", partition.unit().part("policy"), "pause")
+                        .cast(Long.class))
+                .map(pauses -> pauses > 0);
+    }
+
     /** All that is set now. */
     public Mono<PolicySettings> show() {
         return partitions

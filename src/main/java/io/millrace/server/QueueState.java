@@ -18,10 +18,16 @@ import reactor.core.publisher.Mono;
  * @param pattern what it wants; {@code null} if it is not registered
  * @param facets facets that have messages
  * @param deadLetters messages that were given up
+ * @param paused whether nothing of the whole queue is handed out
  * @param partitions how many it has
  */
 public record QueueState(
-        String queue, @Nullable String pattern, List<FacetState> facets, long deadLetters, int partitions) {
+        String queue,
+        @Nullable String pattern,
+        List<FacetState> facets,
+        long deadLetters,
+        boolean paused,
+        int partitions) {
 
     /** How many queues are looked at side by side. */
     private static final int SIDE_BY_SIDE = 4;
@@ -60,8 +66,12 @@ public record QueueState(
 
     private static Mono<QueueState> look(Millrace mill, String name, @Nullable String pattern) {
         FacetQueue queue = mill.queue(name);
-        return Mono.zip(queue.facets().collectList(), queue.deadLetterCount(), queue.partitions())
-                .map(seen -> new QueueState(name, pattern, seen.getT1(), seen.getT2(), seen.getT3()));
+        return Mono.zip(
+                        queue.facets().collectList(),
+                        queue.deadLetterCount(),
+                        queue.policies().isPaused(),
+                        queue.partitions())
+                .map(seen -> new QueueState(name, pattern, seen.getT1(), seen.getT2(), seen.getT3(), seen.getT4()));
     }
 
     /** What it has in one partition; dead letters are not divided. */
@@ -71,6 +81,7 @@ public record QueueState(
                 pattern,
                 facets.stream().filter(facet -> facet.partition() == partition).toList(),
                 0,
+                paused,
                 1);
     }
 

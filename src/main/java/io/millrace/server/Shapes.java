@@ -94,7 +94,7 @@ public final class Shapes {
         return shape;
     }
 
-    /** {@code queue, pattern, waiting, facets (how many), inFlight, later, oldestAgeMs, deadLetters}. */
+    /** {@code queue, pattern, waiting, facets (how many), inFlight, later, oldestAgeMs, deadLetters, paused}. */
     public static Map<String, @Nullable Object> summary(QueueState state) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("queue", state.queue());
@@ -105,11 +105,12 @@ public final class Shapes {
         shape.put("later", state.later());
         shape.put("oldestAgeMs", state.oldestAge().toMillis());
         shape.put("deadLetters", state.deadLetters());
+        shape.put("paused", state.paused());
         return shape;
     }
 
     /** {@code queue, pattern, waiting, inFlight, later, facets[{facet, waiting, inFlight, later, oldestAgeMs, standing}],
-     * deadLetters[, partitions[{partition, facets, waiting, inFlight, later}]]}; of several partitions facets tell theirs. */
+     * deadLetters, paused[, partitions[{partition, facets, waiting, inFlight, later}]]}; of several partitions facets tell theirs. */
     public static Map<String, @Nullable Object> details(QueueState state) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("queue", state.queue());
@@ -122,6 +123,7 @@ public final class Shapes {
                 "facets",
                 state.facets().stream().map(facet -> facet(facet, several)).toList());
         shape.put("deadLetters", state.deadLetters());
+        shape.put("paused", state.paused());
         if (several) {
             shape.put(
                     "partitions",

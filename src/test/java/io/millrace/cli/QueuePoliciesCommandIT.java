@@ -140,10 +140,16 @@ class QueuePoliciesCommandIT {
         assertThat(millrace("queue", "show", "q").out().get(0)).contains("\"waiting\":2");
         assertThat(pull(5)).containsExactly("b1");
         assertThat(millrace("queue", "show", "q").out().get(0)).contains("\"standing\":\"parked\"");
+        assertThat(millrace("queue", "show", "q").line(0).get("paused"))
+                .as("the whole queue")
+                .isEqualTo(false);
         millrace("queue", "pause", "q");
+        assertThat(millrace("queue", "show", "q").line(0).get("paused")).isEqualTo(true);
+        assertThat(millrace("queue", "list").line(0).get("paused")).isEqualTo(true);
         assertThat(millrace("queue", "resume", "q", "a").line(0).get("paused")).isEqualTo(true);
         assertThat(pull(5)).isEmpty();
         millrace("queue", "resume", "q");
+        assertThat(millrace("queue", "list").line(0).get("paused")).isEqualTo(false);
         assertThat(pull(5)).containsExactly("a1");
     }
 

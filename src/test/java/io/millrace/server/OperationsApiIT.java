@@ -142,7 +142,7 @@ class OperationsApiIT {
 
         Answer shown = http.get("/api/queues/a%2Fb");
         assertThat(keys(shown.json()))
-                .containsExactly("queue", "pattern", "waiting", "inFlight", "later", "facets", "deadLetters");
+                .containsExactly("queue", "pattern", "waiting", "inFlight", "later", "facets", "deadLetters", "paused");
         assertThat(shown.field("inFlight")).isEqualTo(1);
         assertThat(keys(shown.list("facets").get(0)))
                 .containsExactly("facet", "waiting", "inFlight", "later", "oldestAgeMs", "standing");
