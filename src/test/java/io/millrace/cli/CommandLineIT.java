@@ -161,7 +161,15 @@ class CommandLineIT {
 
         assertThat(millrace("queue", "list").keys(0))
                 .containsExactly(
-                        "queue", "pattern", "waiting", "facets", "inFlight", "later", "oldestAgeMs", "deadLetters");
+                        "queue",
+                        "pattern",
+                        "waiting",
+                        "facets",
+                        "inFlight",
+                        "later",
+                        "oldestAgeMs",
+                        "deadLetters",
+                        "paused");
         Result peeked = millrace("queue", "peek", "q");
         assertThat(peeked.out()).hasSize(3);
         assertThat(peeked.keys(0)).containsExactly("queue", "facet", "id", "attempt", "event");
@@ -176,7 +184,7 @@ class CommandLineIT {
 
         Result shown = millrace("queue", "show", "q");
         assertThat(shown.keys(0))
-                .containsExactly("queue", "pattern", "waiting", "inFlight", "later", "facets", "deadLetters");
+                .containsExactly("queue", "pattern", "waiting", "inFlight", "later", "facets", "deadLetters", "paused");
         assertThat(shown.line(0).get("inFlight")).isEqualTo(2);
 
         String receipt = String.valueOf(leased.line(0).get("receipt"));

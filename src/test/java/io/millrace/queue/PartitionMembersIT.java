@@ -135,7 +135,8 @@ class PartitionMembersIT {
                                 message -> Mono.defer(() -> {
                                     working.add(number);
                                     most.accumulateAndGet(now.incrementAndGet(), Math::max);
-                                    return Mono.delay(Duration.ofMillis(100)).doFinally(end -> now.decrementAndGet());
+                                    return Mono.delay(Duration.ofMillis(100))
+                                            .doOnTerminate(now::decrementAndGet); // before the next one may begin
                                 }),
                                 ConsumeOptions.builder().concurrency(1).build())
                         .subscribe());

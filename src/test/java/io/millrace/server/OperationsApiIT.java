@@ -155,7 +155,15 @@ class OperationsApiIT {
         Answer listed = http.get("/api/queues");
         assertThat(keys(listed.list("queues").get(0)))
                 .containsExactly(
-                        "queue", "pattern", "waiting", "facets", "inFlight", "later", "oldestAgeMs", "deadLetters");
+                        "queue",
+                        "pattern",
+                        "waiting",
+                        "facets",
+                        "inFlight",
+                        "later",
+                        "oldestAgeMs",
+                        "deadLetters",
+                        "paused");
         assertThat(http.post("/api/queues/a%2Fb/unregister", HttpTester.JSON, "")
                         .field("unregistered"))
                 .isEqualTo(true);

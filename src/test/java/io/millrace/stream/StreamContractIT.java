@@ -100,7 +100,7 @@ class StreamContractIT {
                 .consume(batch -> goOn.asMono()
                         .then(Mono.delay(Duration.ofMillis(50)))
                         .doOnSubscribe(begun -> most.accumulateAndGet(running.incrementAndGet(), Math::max))
-                        .doFinally(end -> running.decrementAndGet())
+                        .doOnTerminate(running::decrementAndGet)
                         .then(seen.add(batch))));
         Eventually.await("a handler that hangs", SOON, () -> running.get() == 1);
         Mono.delay(Duration.ofMillis(300)).block();
