@@ -5,10 +5,10 @@
            "track": begins to count what is in flight; ARGV[2] lease profile, or "" to begin with, ARGV[3] entry id to go on behind or "-"
            "release": facets that are parked or throttled stand for their turn again, to be judged anew; ARGV[2] which of both,
            ARGV[3] cursor, about 150 a call
-           "show": ARGV[2] cursor
+           "show": ARGV[2] cursor, or "" for what is set for the queue and for the facet in ARGV[3]
   Returns  set: {"OK"}. track: {"OK", profile, ...} to go on with, or {"OK", entry id to go on behind or ""}.
            release: {"OK", cursor}. show: {"OK", cursor, field, value, ...}
-  Twice    a repeated call changes nothing. Cost: set 9 calls, track 3 for 2 leases and their size, release O(150), show O(500). ]]
+  Twice    a repeated call changes nothing. Cost: set 9 calls, track 3 for 2 leases and their size, release O(150), show O(500), of a facet 1. ]]
 -- @include queue/track.lua
 local unit, what, policy = KEYS[1], ARGV[1], KEYS[1] .. 'policy'
 
@@ -78,7 +78,22 @@ if what == 'release' then
   return {'OK', page[1]}
 end
 
+local reply = {'OK'}
+if ARGV[2] == '' then
+  reply[2] = '0'
+  local names = {'pause', 'cap', 'each.cap', 'rate', 'each.rate', 'strict', 'cost'}
+  for kind in string.gmatch('wpcrl', '.') do names[#names + 1] = kind .. ':' .. ARGV[3] end
+  local values = call('HMGET', policy, unpack(names))
+  for i, value in ipairs(values) do
+    if value then
+      reply[#reply + 1] = names[i]
+      reply[#reply + 1] = value
+    end
+  end
+  return reply
+end
+
 local page = call('HSCAN', policy, ARGV[2], 'COUNT', 500)
-local reply = {'OK', page[1]}
+reply[2] = page[1]
 for i = 1, #page[2] do reply[i + 2] = page[2][i] end
 return reply

@@ -2,9 +2,9 @@ package io.millrace.cli;
 
 import io.millrace.queue.Cap;
 import io.millrace.queue.Cost;
-import io.millrace.queue.FacetQueue;
 import io.millrace.queue.Order;
 import io.millrace.queue.Policies;
+import io.millrace.queue.PolicySettings;
 import io.millrace.queue.Rate;
 import io.millrace.queue.Registration;
 import io.millrace.server.QueueShapes;
@@ -17,7 +17,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import reactor.core.publisher.Mono;
 
-/** How a queue hands out its messages; each command prints all that is set afterwards. */
+/** How a queue hands out its messages; each command prints what is set afterwards: one for a facet, of the queue and that facet. */
 final class PolicyCommands {
 
     private PolicyCommands() {}
@@ -27,16 +27,23 @@ final class PolicyCommands {
 
         abstract Mono<Void> change(Policies policies);
 
+        /** Whom it is for; null: the whole queue. */
+        @Nullable
+        String facet() {
+            return null;
+        }
+
         /** What else the user should know. */
         void sayMore(Session session) {}
 
         @Override
         int run(Session session) {
-            FacetQueue queue = session.mill().queue(name);
-            change(queue.policies()).block();
-            session.console()
-                    .data(QueueShapes.policies(
-                            name, Objects.requireNonNull(queue.policies().show().block())));
+            Policies policies = session.mill().queue(name).policies();
+            String facet = facet();
+            PolicySettings settings = change(policies)
+                    .then(facet == null ? policies.show() : policies.show(facet))
+                    .block();
+            session.console().data(QueueShapes.policies(name, Objects.requireNonNull(settings)));
             sayIfUnknown(session);
             sayMore(session);
             return Main.DONE;
@@ -76,6 +83,11 @@ final class PolicyCommands {
         private double weight;
 
         @Override
+        String facet() {
+            return facet;
+        }
+
+        @Override
         Mono<Void> change(Policies policies) {
             return policies.weight(facet, weight);
         }
@@ -95,6 +107,7 @@ final class PolicyCommands {
         @Option(names = "--each", description = "For each facet that has none of its own, not for all together.")
         boolean each;
 
+        @Override
         @Nullable
         String facet() {
             return words.size() == 2 ? words.get(0) : null;
@@ -194,6 +207,12 @@ final class PolicyCommands {
         @Parameters(index = "1", arity = "0..1", paramLabel = "FACET", description = "Only this facet.")
         @Nullable
         String facet;
+
+        @Override
+        @Nullable
+        String facet() {
+            return facet;
+        }
     }
 
     @Command(
@@ -269,6 +288,11 @@ final class PolicyCommands {
         @Override
         void check() {
             read();
+        }
+
+        @Override
+        String facet() {
+            return facet;
         }
 
         @Override

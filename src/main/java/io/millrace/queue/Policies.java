@@ -8,6 +8,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.function.IntFunction;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -184,17 +187,29 @@ public final class Policies {
 
     /** All that is set now. */
     public Mono<PolicySettings> show() {
+        return settings(partition -> run(partition, "show", "0")
+                .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : run(partition, "show", reply.text(1))));
+    }
+
+    /** What is set for the whole queue and for one facet; {@link PolicySettings#facets()} has no other. */
+    public Mono<PolicySettings> show(String facet) {
+        return settings(partition -> run(partition, "show", "", facet).flux());
+    }
+
+    private Mono<PolicySettings> settings(Function<Partition, Flux<Reply>> pages) {
         return partitions
-                .each(partition -> page(partition, "0")
-                        .expand(reply -> reply.text(1).equals("0") ? Mono.empty() : page(partition, reply.text(1)))
-                        .collectList()
+                .each(partition -> pages.apply(partition)
+                        .<Map<String, String>>reduceWith(TreeMap::new, Policies::withPage)
                         .flux())
                 .collectList()
                 .map(QueueWide::together);
     }
 
-    private Mono<Reply> page(Partition partition, String cursor) {
-        return run(partition, "show", cursor);
+    private static Map<String, String> withPage(Map<String, String> fields, Reply page) {
+        for (int i = 2; i + 1 < page.size(); i += 2) {
+            fields.put(page.text(i), page.text(i + 1));
+        }
+        return fields;
     }
 
     private Mono<Void> set(String facet, String... pairs) {

@@ -27,6 +27,6 @@ public record PolicySettings(
 
     /** Whether nothing is set at all. */
     public boolean isPlain() {
-        return equals(QueueWide.together(List.of(List.of())));
+        return equals(QueueWide.together(List.of(Map.of())));
     }
 }

@@ -1,7 +1,6 @@
 package io.millrace.queue;
 
 import io.millrace.MillraceException;
-import io.millrace.redis.Reply;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
@@ -49,49 +48,31 @@ final class QueueWide {
         return whole / parts + (i < whole % parts ? 1 : 0);
     }
 
-    /** @param partitions the pages that each of them has answered */
-    static PolicySettings together(List<List<Reply>> partitions) {
-        List<Map<String, String>> queueWide =
-                partitions.stream().map(QueueWide::queueWide).toList();
-        Map<String, String> first = queueWide.get(0);
+    /** @param partitions what each of them has set, by field */
+    static PolicySettings together(List<Map<String, String>> partitions) {
+        Map<String, String> first = partitions.get(0);
         String each = first.get("each.rate");
         return new PolicySettings(
-                queueWide.stream().anyMatch(fields -> fields.containsKey("pause")), // one that was not resumed says so
-                cap(queueWide),
+                partitions.stream().anyMatch(fields -> fields.containsKey("pause")), // one that was not resumed says so
+                cap(partitions),
                 first.containsKey("each.cap") ? Cap.read(first.get("each.cap")) : Cap.NONE,
-                rate(queueWide),
+                rate(partitions),
                 each == null ? Rate.UNLIMITED : Rate.read(each),
                 first.containsKey("strict") ? Order.STRICT : Order.FREE,
                 Cost.valueOf(first.getOrDefault("cost", "messages").toUpperCase(Locale.ROOT)),
                 facets(partitions));
     }
 
-    private static Map<String, String> queueWide(List<Reply> pages) {
-        Map<String, String> fields = new TreeMap<>();
-        for (Reply page : pages) {
-            for (int i = 2; i + 1 < page.size(); i += 2) {
-                if (!isOfFacet(page.text(i))) {
-                    fields.put(page.text(i), page.text(i + 1));
-                }
-            }
-        }
-        return fields;
-    }
-
-    private static Map<String, FacetPolicy> facets(List<List<Reply>> partitions) {
+    private static Map<String, FacetPolicy> facets(List<Map<String, String>> partitions) {
         Map<String, FacetPolicy> facets = new TreeMap<>();
-        for (List<Reply> pages : partitions) {
-            for (Reply page : pages) {
-                for (int i = 2; i + 1 < page.size(); i += 2) {
-                    String field = page.text(i);
-                    if (isOfFacet(field)) {
-                        String facet = field.substring(2);
-                        facets.put(
-                                facet,
-                                facets.getOrDefault(facet, FacetPolicy.NONE).with(field.charAt(0), page.text(i + 1)));
-                    }
+        for (Map<String, String> fields : partitions) {
+            fields.forEach((field, value) -> {
+                if (isOfFacet(field)) {
+                    facets.compute(
+                            field.substring(2),
+                            (facet, known) -> (known == null ? FacetPolicy.NONE : known).with(field.charAt(0), value));
                 }
-            }
+            });
         }
         return Collections.unmodifiableMap(facets);
     }

@@ -5,6 +5,7 @@ import io.millrace.queue.Admission;
 import io.millrace.queue.DeadLetter;
 import io.millrace.queue.FacetQueue;
 import io.millrace.queue.Policies;
+import io.millrace.queue.PolicySettings;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,15 +39,19 @@ final class PolicyApi {
     }
 
     private Mono<Void> show(Exchange exchange) {
-        String name = exchange.path("name");
-        return mill.queue(name)
-                .policies()
-                .show()
-                .flatMap(settings -> exchange.answer(200, QueueShapes.policies(name, settings)));
+        return answer(exchange, policies(exchange).show());
+    }
+
+    private Policies policies(Exchange exchange) {
+        return mill.queue(exchange.path("name")).policies();
+    }
+
+    private static Mono<Void> answer(Exchange exchange, Mono<PolicySettings> settings) {
+        return settings.flatMap(set -> exchange.answer(200, QueueShapes.policies(exchange.path("name"), set)));
     }
 
     private Mono<Void> change(Exchange exchange) {
-        Policies policies = mill.queue(exchange.path("name")).policies();
+        Policies policies = policies(exchange);
         return exchange.object(PolicyChange.FIELDS).flatMap(body -> {
             PolicyChange change;
             try {
@@ -54,7 +59,8 @@ final class PolicyApi {
             } catch (IllegalArgumentException e) {
                 throw Problem.of(400, "bad_request", String.valueOf(e.getMessage()));
             }
-            return change.apply().then(Mono.defer(() -> show(exchange)));
+            String facet = change.facet();
+            return change.apply().then(answer(exchange, facet == null ? policies.show() : policies.show(facet)));
         });
     }
 

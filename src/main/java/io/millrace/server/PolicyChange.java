@@ -49,6 +49,12 @@ final class PolicyChange {
         return change;
     }
 
+    /** Whom it is for; null: the whole queue, or each facet. */
+    @Nullable
+    String facet() {
+        return facet;
+    }
+
     /** Makes the changes; none if the queue cannot have one of them. */
     Mono<Void> apply() {
         Mono<Void> check = facet == null && !each

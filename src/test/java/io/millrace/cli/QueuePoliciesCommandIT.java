@@ -124,6 +124,14 @@ class QueuePoliciesCommandIT {
                         + "\"paused\":false,\"cap\":{\"messages\":5,\"elastic\":false},"
                         + "\"rate\":{\"count\":10,\"periodMs\":60000,\"burst\":1},\"limitWaiting\":7}]}");
 
+        assertThat(millrace("queue", "weight", "q", "env-2", "3").out())
+                .as("of the queue and of the facet it was for")
+                .containsExactly("{\"queue\":\"q\",\"paused\":false,\"cap\":{\"messages\":100,\"elastic\":false},"
+                        + "\"capEach\":{\"messages\":20,\"elastic\":true},"
+                        + "\"rate\":{\"count\":500,\"periodMs\":1000,\"burst\":50},\"rateEach\":null,"
+                        + "\"order\":\"strict\",\"cost\":\"bytes\",\"facets\":[{\"facet\":\"env-2\",\"weight\":3.0,"
+                        + "\"paused\":false,\"cap\":null,\"rate\":null,\"limitWaiting\":null}]}");
+        millrace("queue", "weight", "q", "env-2", "1");
         millrace("queue", "weight", "q", "env-1", "1");
         millrace("queue", "cap", "q", "env-1", "none");
         millrace("queue", "rate", "q", "env-1", "none");

@@ -711,18 +711,26 @@ class PoliciesIT {
     }
 
     @Test
-    @DisplayName("resuming a facet looks at that facet only, however many have policies")
-    void resumesOne() {
+    @DisplayName(
+            "resuming a facet, and showing what is set for it, looks at that facet only, however many have policies")
+    void looksAtOne() {
         Flux.range(0, 600)
                 .concatMap(i -> policies.weight("other" + i, 2))
                 .then(policies.weight("a", 0))
                 .block(SOON);
         long looks = scans();
         policies.resume("a").then(policies.resume("other1")).block(SOON);
+        policies.cap(Cap.of(7)).then(policies.order(Order.STRICT)).block(SOON);
+        PolicySettings one = policies.show("other1").block(SOON);
+        PolicySettings none = policies.show("a").block(SOON);
         assertThat(scans()).isEqualTo(looks);
-        Map<String, FacetPolicy> facets = policies.show().block(SOON).facets();
-        assertThat(facets).hasSize(600).doesNotContainKey("a");
-        assertThat(facets.get("other1").weight()).isEqualTo(2);
+        PolicySettings all = policies.show().block(SOON);
+        assertThat(all.facets()).hasSize(600).doesNotContainKey("a");
+        assertThat(all.facets().get("other1").weight()).isEqualTo(2);
+        assertThat(one.facets()).isEqualTo(Map.of("other1", all.facets().get("other1")));
+        assertThat(none.facets()).isEmpty();
+        assertThat(List.of(one.cap(), one.order(), none.cap(), none.order()))
+                .containsExactly(Cap.of(7), Order.STRICT, Cap.of(7), Order.STRICT);
     }
 
     private long scans() {

@@ -205,11 +205,14 @@ class PolicyApiIT {
                 (Map<?, ?>) http.get("/api/queues/q/policies").list("facets").get(0);
         Answer copied = patch("{\"facet\":\"b\",\"cap\":" + Json.text(shown.get("cap")) + ",\"rate\":"
                 + Json.text(shown.get("rate")) + "}");
-        Map<?, ?> copy = (Map<?, ?>) copied.list("facets").get(1);
+        assertThat(copied.list("facets")).as("the one it was for").hasSize(1);
+        Map<?, ?> copy = (Map<?, ?>) copied.list("facets").get(0);
+        assertThat(copy.get("facet")).isEqualTo("b");
         assertThat(copy.get("cap")).isEqualTo(shown.get("cap"));
         assertThat(copy.get("rate"))
                 .isEqualTo(shown.get("rate"))
                 .isEqualTo(Map.of("count", 10, "periodMs", 5000, "burst", 7));
+        assertThat(patch("{\"cap\":4}").list("facets")).as("of the queue: all").hasSize(2);
     }
 
     @Test
