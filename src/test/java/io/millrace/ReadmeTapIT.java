@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.json.EventCodec;
 import io.millrace.queue.ConsumeOptions;
-import io.millrace.redis.RedisSettings;
 import io.millrace.stream.Change;
 import io.millrace.stream.EntryId;
 import io.millrace.stream.StreamEntry;
@@ -25,7 +24,7 @@ import reactor.core.publisher.Mono;
 @RedisTest
 class ReadmeTapIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private static final class Audit {
         final List<Object> ids = new CopyOnWriteArrayList<>();
@@ -41,8 +40,7 @@ class ReadmeTapIT {
     @DisplayName(
             "Q12 the README's tap: everything that matches, once, in order of each facet, and again from the beginning")
     void tap(RedisServer redis, @Namespace String namespace) {
-        try (Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()))) {
+        try (Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)))) {
             // <tap>
             StreamProducer tap = mill.streams().producer("tap");
             mill.queues().register("tap", ".*:page:.*").subscribe();

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.millrace.Event;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
-import io.millrace.redis.RedisSettings;
 import io.millrace.stream.EntryId;
 import io.millrace.stream.StreamState;
 import io.millrace.testing.Eventually;
@@ -39,7 +38,7 @@ import reactor.core.publisher.Flux;
 class ClosedOutputIT {
 
     private static final Duration START = Duration.ofSeconds(20);
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
     private static final String LONG = "x".repeat(100_000);
 
     private RedisServer redis;
@@ -51,8 +50,7 @@ class ClosedOutputIT {
 
     @BeforeEach
     void connect() {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
     }
 
     @AfterEach

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.cli.CommandLineIT.Result;
-import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
@@ -28,7 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 @RedisTest
 class DirtyCommandIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private RedisServer redis;
 
@@ -39,8 +38,7 @@ class DirtyCommandIT {
 
     @BeforeEach
     void open() {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
     }
 
     @AfterEach

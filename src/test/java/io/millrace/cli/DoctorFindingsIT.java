@@ -6,7 +6,6 @@ import io.millrace.Event;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.cli.CommandLineIT.Result;
-import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
@@ -20,13 +19,12 @@ import org.junit.jupiter.api.Test;
 @RedisTest
 class DoctorFindingsIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     @Test
     @DisplayName("what was repaired is told, with exit code 1; examined again all is well, with 0")
     void findings(RedisServer redis, @Namespace String namespace) {
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
         try {
             mill.queues().register("q", ".*").block(SOON);
             mill.deliver(Event.of("a", "t", "n")).block(SOON);

@@ -6,7 +6,6 @@ import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.cli.CommandLineIT.Result;
 import io.millrace.queue.LeaseOptions;
-import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
@@ -196,8 +195,7 @@ class QueuePoliciesCommandIT {
     void deadLetters() {
         deliver("a", "a1");
         deliver("b", "b1");
-        try (Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()))) {
+        try (Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)))) {
             mill.queue("q")
                     .lease(2, LeaseOptions.defaults())
                     .concatMap(one -> one.bury("bad"))

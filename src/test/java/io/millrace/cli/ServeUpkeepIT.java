@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.json.Json;
-import io.millrace.redis.RedisSettings;
 import io.millrace.stream.EntryId;
 import io.millrace.stream.StreamState;
 import io.millrace.testing.Eventually;
@@ -33,7 +32,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ServeUpkeepIT {
 
     private static final Duration START = Duration.ofSeconds(20);
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private RedisServer redis;
 
@@ -44,8 +43,7 @@ class ServeUpkeepIT {
 
     @BeforeEach
     void connect() {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
     }
 
     @AfterEach

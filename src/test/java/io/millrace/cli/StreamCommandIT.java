@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.cli.CommandLineIT.Result;
-import io.millrace.redis.RedisSettings;
 import io.millrace.stream.ConsumerOptions;
 import io.millrace.stream.EntryId;
 import io.millrace.testing.Eventually;
@@ -30,7 +29,7 @@ import reactor.core.publisher.Mono;
 @RedisTest
 class StreamCommandIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private RedisServer redis;
 
@@ -152,8 +151,7 @@ class StreamCommandIT {
     @DisplayName("dead letters are shown with their cause, and appended again on demand")
     void deadLetters() {
         withInput("1\n", "stream", "produce", "d");
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
         var running = mill.streams()
                 .consumer("d", "c")
                 .with(ConsumerOptions.builder().attempts(1).build())
@@ -209,8 +207,7 @@ class StreamCommandIT {
                 .hasSize(300);
         assertThat(millrace("stream", "consume", "m", "alone").out()).isEmpty();
         assertThat(millrace("stream", "members", "m", "alone").out()).isEmpty();
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
         AtomicInteger others = new AtomicInteger();
         var running = mill.streams()
                 .consumer("m", "both")
@@ -234,8 +231,7 @@ class StreamCommandIT {
             "T6 a backfill is read from a file, handled, shown, found done when it is begun again, and cancelled by id")
     void backfill() {
         assertThat(withInput("1\n", "stream", "backfill", "b").err()).contains("has no registered consumer");
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
         AtomicInteger handled = new AtomicInteger();
         var running = mill.streams()
                 .consumer("b", "c")

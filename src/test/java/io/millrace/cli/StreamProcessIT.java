@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.json.Json;
-import io.millrace.redis.RedisSettings;
 import io.millrace.stream.EntryId;
 import io.millrace.testing.JvmChild;
 import io.millrace.testing.Namespace;
@@ -23,7 +22,7 @@ import org.junit.jupiter.api.Test;
 class StreamProcessIT {
 
     private static final Duration START = Duration.ofSeconds(20);
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private static JvmChild follow(RedisServer redis, String namespace) {
         return JvmChild.of(Main.class)
@@ -44,8 +43,7 @@ class StreamProcessIT {
     @DisplayName(
             "killed in the middle, nothing is committed that was not printed; told to end, all that was printed is committed")
     void killedAndTerminated(RedisServer redis, @Namespace String namespace) {
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
         List<EntryId> all = mill.streams()
                 .producer("s")
                 .queueAll(IntStream.range(0, 20_000).boxed().toList())

@@ -17,7 +17,7 @@ import java.util.Objects;
 public final class DrainRig implements AutoCloseable {
 
     /** For calls that must come back. */
-    public static final Duration SOON = Duration.ofSeconds(10);
+    public static final Duration SOON = Duration.ofSeconds(20);
 
     /** Quick to retry and to take over. */
     public static final DrainSettings QUICK = DrainSettings.builder()
@@ -32,12 +32,15 @@ public final class DrainRig implements AutoCloseable {
     }
 
     public static DrainRig on(RedisServer server, String namespace) {
-        return on(server.uri(), namespace);
+        return on(server.settings(namespace));
     }
 
     public static DrainRig on(String uri, String namespace) {
-        return new DrainRig(Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(uri).namespace(namespace).build())));
+        return on(RedisSettings.builder(uri).namespace(namespace).build());
+    }
+
+    private static DrainRig on(RedisSettings settings) {
+        return new DrainRig(Millrace.connect(MillraceSettings.of(settings)));
     }
 
     public static DrainEvent event(ChangeType type, String url, long t) {

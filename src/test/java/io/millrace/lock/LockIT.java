@@ -33,7 +33,7 @@ import reactor.test.StepVerifier;
 /** Who holds a lock, for how long, and who is next: R3, R4, P23, L8, F25. */
 class LockIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private OwnRedis redis;
     private Millrace mill;

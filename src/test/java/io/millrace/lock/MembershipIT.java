@@ -37,7 +37,7 @@ import reactor.core.publisher.Sinks;
 /** Who of a group holds which lock, when members come, go, die and hang. */
 class MembershipIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
     private static final Duration TTL = Duration.ofMillis(900);
 
     private OwnRedis redis;

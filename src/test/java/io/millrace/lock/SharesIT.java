@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
-import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
@@ -27,14 +26,13 @@ import org.junit.jupiter.api.Test;
 @RedisTest
 class SharesIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private Millrace mill;
 
     @BeforeEach
     void open(RedisServer redis, @Namespace String namespace) {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
     }
 
     @AfterEach

@@ -10,7 +10,6 @@ import io.millrace.Event;
 import io.millrace.OverloadedException;
 import io.millrace.json.EventCodec;
 import io.millrace.queue.Admission.Overflow;
-import io.millrace.redis.RedisSettings;
 import io.millrace.redis.Reply;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
@@ -250,8 +249,7 @@ class AdmissionIT {
     @Test
     @DisplayName("a limit that is changed or taken away is in force for the next delivery, of every producer")
     void changed(RedisServer server) {
-        try (QueueRig other = QueueRig.joining(
-                RedisSettings.builder(server.uri()).namespace(rig.namespace).build(), QueueSettings.defaults())) {
+        try (QueueRig other = QueueRig.joining(server.settings(rig.namespace), QueueSettings.defaults())) {
             other.deliver("a", "a1");
             rig.limit(1, Overflow.REJECT);
             assertThat(other.mill.deliver(event("a", "a2")).block(SOON).refusedBy())
@@ -265,8 +263,7 @@ class AdmissionIT {
     @Test
     @DisplayName("wait: a producer that does not know of the limit yet waits too")
     void waitingUnknown(RedisServer server) {
-        try (QueueRig other = QueueRig.joining(
-                RedisSettings.builder(server.uri()).namespace(rig.namespace).build(), QueueSettings.defaults())) {
+        try (QueueRig other = QueueRig.joining(server.settings(rig.namespace), QueueSettings.defaults())) {
             other.deliver("a", "a1");
             rig.limit(1, Overflow.WAIT);
 

@@ -28,7 +28,7 @@ import reactor.core.scheduler.Schedulers;
 @RedisTest
 class AnswersOnIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private RedisServer redis;
     private String namespace;

@@ -65,8 +65,7 @@ class CrowdIT {
     void keepsItsPromises(long seed, boolean strict, RedisServer server, @Namespace String namespace) {
         this.random = new Random(seed);
         this.strict = strict;
-        RedisSettings settings =
-                RedisSettings.builder(server.uri()).namespace(namespace).build();
+        RedisSettings settings = server.settings(namespace);
         try (QueueRig one = QueueRig.on(settings, PARTITIONS);
                 QueueRig other = QueueRig.joining(settings, QueueSettings.defaults())) {
             rig = one;

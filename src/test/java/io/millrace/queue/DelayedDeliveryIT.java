@@ -198,8 +198,7 @@ class DelayedDeliveryIT {
     void singleForOthers(RedisServer server) {
         queues.deliverAfter(event("a", "m"), Duration.ofHours(9)).block(SOON);
         windowIsOver();
-        RedisSettings redis =
-                RedisSettings.builder(server.uri()).namespace(rig.namespace).build();
+        RedisSettings redis = server.settings(rig.namespace);
         try (QueueRig other = QueueRig.joining(redis, QueueSettings.defaults())) {
             other.deliver("a", "first"); // looks after the window
             assertThat(other.mill.deliver(event("a", "m")).block(SOON).duplicateIn())

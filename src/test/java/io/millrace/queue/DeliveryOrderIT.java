@@ -22,8 +22,7 @@ class DeliveryOrderIT {
     /** Before the first delivery there is no connection, registrations are not loaded, and the server does not know the script. */
     @RepeatedTest(20)
     void theFirstEventsKeepTheirOrderToo(RedisServer redis, @Namespace String namespace) {
-        RedisSettings settings =
-                RedisSettings.builder(redis.uri()).namespace(namespace).build();
+        RedisSettings settings = redis.settings(namespace);
         try (Millrace other = Millrace.connect(MillraceSettings.of(settings));
                 Millrace mill = Millrace.connect(MillraceSettings.of(settings))) {
             other.queues().register("q", ".*").block();

@@ -46,7 +46,7 @@ class PartitionFaultsIT {
 
     @BeforeEach
     void open(RedisServer server, @Namespace String namespace) {
-        settings = RedisSettings.builder(server.uri()).namespace(namespace).build();
+        settings = server.settings(namespace);
         rig = QueueRig.on(settings, PARTITIONS);
     }
 

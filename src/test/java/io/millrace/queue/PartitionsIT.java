@@ -43,7 +43,7 @@ class PartitionsIT {
 
     @BeforeEach
     void open(RedisServer server, @Namespace String namespace) {
-        settings = RedisSettings.builder(server.uri()).namespace(namespace).build();
+        settings = server.settings(namespace);
         rig = QueueRig.on(settings, PARTITIONS);
     }
 

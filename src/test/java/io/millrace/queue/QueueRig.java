@@ -17,7 +17,7 @@ import java.util.stream.IntStream;
 final class QueueRig implements AutoCloseable {
 
     /** For calls that must come back. */
-    static final Duration SOON = Duration.ofSeconds(10);
+    static final Duration SOON = Duration.ofSeconds(20);
 
     /** The shortest legal lease. */
     static final LeaseOptions SHORT =
@@ -38,7 +38,7 @@ final class QueueRig implements AutoCloseable {
     }
 
     static QueueRig on(RedisServer server, String namespace) {
-        return on(server.uri(), namespace);
+        return on(server.settings(namespace), QueueSettings.defaults());
     }
 
     static QueueRig on(String uri, String namespace) {
@@ -62,7 +62,7 @@ final class QueueRig implements AutoCloseable {
     }
 
     static QueueRig on(RedisServer server, String namespace, int partitions) {
-        return on(RedisSettings.builder(server.uri()).namespace(namespace).build(), partitions);
+        return on(server.settings(namespace), partitions);
     }
 
     /** As above, where the queue is registered already or Redis cannot be reached yet. */

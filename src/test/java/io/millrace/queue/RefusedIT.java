@@ -114,9 +114,12 @@ class RefusedIT {
         try (RedisClient killer = RedisClient.create(redis.uri());
                 var asking = killer.connect()) {
             Eventually.await("a refusal", SOON, () -> busy(asking.sync()));
-            RedisUnavailableException busy =
-                    catchThrowableOfType(RedisUnavailableException.class, () -> rig.pullIds(1));
-            assertThat(busy).hasMessageContaining("BUSY");
+            Eventually.await(
+                    "its word; no answer at all says less",
+                    SOON,
+                    () -> catchThrowableOfType(RedisUnavailableException.class, () -> rig.pullIds(1))
+                            .getMessage()
+                            .contains("BUSY"));
             asking.sync().scriptKill();
         }
         slow.dispose();

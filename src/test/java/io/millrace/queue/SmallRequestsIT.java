@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.millrace.Event;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
-import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
@@ -31,8 +30,7 @@ class SmallRequestsIT {
     @Tag("L7")
     @DisplayName("L7 thousands of small requests, from any thread: demand is never forgotten and never exceeded")
     void soak(RedisServer redis, @Namespace String namespace) throws InterruptedException {
-        try (Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()))) {
+        try (Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)))) {
             mill.queues().register("q", ".*").block();
             List<Event> events = IntStream.range(0, MESSAGES)
                     .mapToObj(i -> Event.of("f" + i % 5, "t", "m" + i))

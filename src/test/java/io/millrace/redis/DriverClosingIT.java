@@ -22,7 +22,7 @@ import reactor.core.scheduler.Schedulers;
 @RedisTest
 class DriverClosingIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     /** A client that remembers whether its connections were closed where nothing may wait. */
     private static final class Watched extends RedisClient {

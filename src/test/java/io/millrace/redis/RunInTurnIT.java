@@ -17,7 +17,7 @@ import reactor.test.StepVerifier;
 @RedisTest
 class RunInTurnIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private RedisServer server;
 
@@ -32,8 +32,7 @@ class RunInTurnIT {
     @DisplayName(
             "L10 a script that must run in turn is not sent as a whole when the server has forgotten it: it fails for now, having done nothing")
     void forgotten() {
-        Redis redis = Redis.open(
-                RedisSettings.builder(server.uri()).namespace(namespace).build());
+        Redis redis = Redis.open(server.settings(namespace));
         LuaScript<Integer> pull = LuaScript.once("queue/pull.lua", Reply::size);
         List<byte[]> keys = List.of(bytes(namespace + ":queue:{q/0}:"));
         List<byte[]> args = List.of(bytes("1"), bytes("take"), bytes("30000.20"), bytes("0"));

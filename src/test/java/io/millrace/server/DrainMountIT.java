@@ -35,8 +35,7 @@ class DrainMountIT {
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
         rig = ServerRig.on(
-                redis.uri(),
-                namespace,
+                redis.settings(namespace),
                 ServerSettings.builder().token("0123456789abcdef").readTimeout(Duration.ofMillis(500)),
                 connected -> {
                     drain = connected

@@ -40,7 +40,7 @@ class KeepAliveIT {
     @DisplayName(
             "a request that is answered at once, behind one that took a while, does not leave the connection deaf: reactor-netty#4361")
     void pipelined(RedisServer server, @Namespace String namespace) throws IOException {
-        try (ServerRig rig = ServerRig.on(server.uri(), namespace);
+        try (ServerRig rig = ServerRig.on(server, namespace);
                 Socket socket = new Socket(
                         InetAddress.getLoopbackAddress(), rig.server().port())) {
             socket.setSoTimeout((int) SOON.toMillis());

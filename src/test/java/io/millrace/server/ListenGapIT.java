@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.millrace.Event;
 import io.millrace.json.Json;
+import io.millrace.redis.RedisSettings;
 import io.millrace.testing.OwnRedis;
 import java.net.http.HttpResponse;
 import java.util.Map;
@@ -39,7 +40,8 @@ class ListenGapIT {
     @DisplayName("the connection that listens is lost: a gap in its place, word of listening again, and further events")
     void gap() throws Exception {
         try (OwnRedis redis = OwnRedis.start();
-                ServerRig rig = ServerRig.on(redis.uri(), "gap")) {
+                ServerRig rig = ServerRig.on(
+                        RedisSettings.builder(redis.uri()).namespace("gap").build())) {
             var listening = rig.http()
                     .client()
                     .sendAsync(

@@ -39,7 +39,7 @@ class MessageApiIT {
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        rig = ServerRig.on(redis.uri(), namespace);
+        rig = ServerRig.on(redis, namespace);
         mill = rig.mill;
         http = rig.http();
         mill.queues().register("q", ".*:t:.*").block(SOON);

@@ -50,7 +50,7 @@ class OperationsApiIT {
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        rig = ServerRig.on(redis.uri(), namespace);
+        rig = ServerRig.on(redis, namespace);
         mill = rig.mill;
         http = rig.http();
     }

@@ -34,7 +34,7 @@ class PolicyApiIT {
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        rig = ServerRig.on(redis.uri(), namespace);
+        rig = ServerRig.on(redis, namespace);
         mill = rig.mill;
         http = rig.http();
         mill.queues().register("q", ".*").block(SOON);

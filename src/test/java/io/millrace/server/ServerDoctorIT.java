@@ -20,7 +20,7 @@ import reactor.test.StepVerifier;
 
 class ServerDoctorIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private static Map<String, ServerDoctor.Finding> examine(String uri) {
         try (Millrace mill = Millrace.connect(uri)) {

@@ -3,6 +3,7 @@ package io.millrace.server;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.redis.RedisSettings;
+import io.millrace.testing.RedisServer;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.function.Function;
@@ -11,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 /** A server on a free port, the Millrace it serves, and who calls it. */
 final class ServerRig implements AutoCloseable {
 
-    static final Duration SOON = Duration.ofSeconds(10);
+    static final Duration SOON = Duration.ofSeconds(20);
 
     final Millrace mill;
     private MillraceServer server;
@@ -23,18 +24,18 @@ final class ServerRig implements AutoCloseable {
         this.http = new HttpTester(server.port());
     }
 
-    static ServerRig on(String redis, String namespace) {
-        return on(redis, namespace, ServerSettings.builder(), none -> null);
+    static ServerRig on(RedisServer redis, String namespace) {
+        return on(redis.settings(namespace));
+    }
+
+    static ServerRig on(RedisSettings redis) {
+        return on(redis, ServerSettings.builder(), none -> null);
     }
 
     /** One that receives for a drain too, if there is one. */
     static ServerRig on(
-            String redis,
-            String namespace,
-            ServerSettings.Builder settings,
-            Function<Millrace, @Nullable DrainMount> drain) {
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis).namespace(namespace).build()));
+            RedisSettings redis, ServerSettings.Builder settings, Function<Millrace, @Nullable DrainMount> drain) {
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis));
         return new ServerRig(mill, start(mill, settings, drain.apply(mill)));
     }
 

@@ -30,7 +30,7 @@ class StreamsApiIT {
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        rig = ServerRig.on(redis.uri(), namespace);
+        rig = ServerRig.on(redis, namespace);
         mill = rig.mill;
         http = rig.http();
     }

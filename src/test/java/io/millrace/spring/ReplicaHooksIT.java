@@ -9,7 +9,6 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
-import io.millrace.redis.RedisSettings;
 import io.millrace.stream.EntryId;
 import io.millrace.stream.ReplicaWait;
 import io.millrace.testing.Eventually;
@@ -164,8 +163,7 @@ class ReplicaHooksIT {
     @Test
     @DisplayName("JPA: a commit whose notes no replica has is rolled back; lenient, it is told, and not called lost")
     void hibernate() {
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
         String jdbc = PostgresServer.database().jdbc();
         try (EntityManagerFactory strict = factory(jdbc, "create");
                 EntityManagerFactory lenient = factory(jdbc, "none")) {

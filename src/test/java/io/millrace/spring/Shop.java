@@ -22,7 +22,10 @@ import org.springframework.transaction.reactive.TransactionalOperator;
 final class Shop implements AutoCloseable {
 
     /** For calls that must come back. */
-    static final Duration SOON = Duration.ofSeconds(10);
+    static final Duration SOON = Duration.ofSeconds(20);
+
+    /** A machine that stands still for a moment does not end a seller. */
+    private static final Duration COMMAND_TIMEOUT = Duration.ofSeconds(15);
 
     static final String STREAM = "products";
 
@@ -35,8 +38,10 @@ final class Shop implements AutoCloseable {
 
     /** @param others callbacks of the application's own, in front of ours */
     Shop(String database, String redis, String namespace, EntityCallback<?>... others) {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis).namespace(namespace).build()));
+        mill = Millrace.connect(MillraceSettings.of(RedisSettings.builder(redis)
+                .namespace(namespace)
+                .commandTimeout(COMMAND_TIMEOUT)
+                .build()));
         streams = EntityStreams.of(mill.streams())
                 .entity(Product.class, STREAM)
                 .entity(Note.class, "notes", note -> Map.of("id", note.id(), "text", note.text()))

@@ -4,7 +4,6 @@ import static io.millrace.spring.Shop.SOON;
 
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
-import io.millrace.redis.RedisSettings;
 import io.millrace.stream.EntryId;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.Namespace;
@@ -22,8 +21,7 @@ class StreamUpkeepIT {
     @Test
     @DisplayName("what is wrong with one stream does not keep the others from being repaired; it is taken up again")
     void oneFails(RedisServer redis, @Namespace String namespace) {
-        Millrace mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        Millrace mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
         String foreign = namespace + ":stream:{articles/0}:notes";
         mill.redis().call("SET", foreign, "not a sorted set").block(SOON);
         StreamUpkeep upkeep = new StreamUpkeep(mill.streams(), Set.of("articles", "products"), Duration.ofMillis(300));

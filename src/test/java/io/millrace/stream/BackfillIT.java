@@ -41,8 +41,8 @@ class BackfillIT {
 
     @BeforeEach
     void open(RedisServer redis, @Namespace String namespace) {
-        rig = StreamRig.on(redis.uri(), namespace);
-        other = StreamRig.on(redis.uri(), namespace);
+        rig = StreamRig.on(redis, namespace);
+        other = StreamRig.on(redis, namespace);
     }
 
     @AfterEach

@@ -34,7 +34,7 @@ class BackfillMomentsIT {
 
     @BeforeEach
     void open(RedisServer redis, @Namespace String namespace) {
-        rig = StreamRig.on(redis.uri(), namespace);
+        rig = StreamRig.on(redis, namespace);
         rig.stream.register("c").block(SOON);
     }
 

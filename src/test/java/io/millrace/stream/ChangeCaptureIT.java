@@ -36,7 +36,7 @@ class ChangeCaptureIT {
 
     @BeforeEach
     void open(RedisServer redis, @Namespace String namespace) {
-        rig = StreamRig.on(redis.uri(), namespace);
+        rig = StreamRig.on(redis, namespace);
         capture = rig.mill.streams().capture("s", Product::id);
     }
 

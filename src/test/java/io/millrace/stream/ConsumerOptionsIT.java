@@ -26,7 +26,7 @@ class ConsumerOptionsIT {
 
     @BeforeEach
     void open(RedisServer redis, @Namespace String namespace) {
-        rig = StreamRig.on(redis.uri(), namespace);
+        rig = StreamRig.on(redis, namespace);
     }
 
     @AfterEach

@@ -42,7 +42,7 @@ class ReadmeStreamsIT {
     @Test
     @DisplayName("the README's change stream: a bulk, a consumer, a delayer, a trimmer")
     void example(RedisServer redis, @Namespace String namespace) {
-        try (StreamRig rig = StreamRig.on(redis.uri(), namespace)) {
+        try (StreamRig rig = StreamRig.on(redis, namespace)) {
             Millrace mill = rig.mill;
             List<Integer> ids = List.of(1, 2, 3);
             // <streams>

@@ -28,7 +28,7 @@ class RepairNotesIT {
 
     @BeforeEach
     void open(RedisServer redis, @Namespace String namespace) {
-        rig = StreamRig.on(redis.uri(), namespace);
+        rig = StreamRig.on(redis, namespace);
     }
 
     @AfterEach
@@ -150,7 +150,7 @@ class RepairNotesIT {
         EntryId first = rig.producer.queue(Change.of(1).withProducerId("p1")).block(SOON);
         assertThat(rig.producer.queue(Change.of(1).withProducerId("p1")).block(SOON))
                 .isEqualTo(first);
-        try (StreamRig other = StreamRig.on(redis.uri(), rig.namespace)) {
+        try (StreamRig other = StreamRig.on(redis, rig.namespace)) {
             List<EntryId> ids = other.producer
                     .queueAll(List.of(
                             "a",

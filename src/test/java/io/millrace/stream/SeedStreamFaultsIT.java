@@ -34,8 +34,8 @@ class SeedStreamFaultsIT {
 
     @BeforeEach
     void open(RedisServer redis, @Namespace String namespace) {
-        rig = StreamRig.on(redis.uri(), namespace);
-        other = StreamRig.on(redis.uri(), namespace);
+        rig = StreamRig.on(redis, namespace);
+        other = StreamRig.on(redis, namespace);
     }
 
     @AfterEach

@@ -45,8 +45,8 @@ class ShardsIT {
 
     @BeforeEach
     void open(RedisServer redis, @Namespace String namespace) {
-        rig = StreamRig.on(redis.uri(), namespace);
-        other = StreamRig.on(redis.uri(), namespace);
+        rig = StreamRig.on(redis, namespace);
+        other = StreamRig.on(redis, namespace);
         assertThat(rig.mill.streams().create("s", SHARDS).block(SOON)).isTrue();
     }
 

@@ -4,6 +4,7 @@ import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.redis.RedisSettings;
 import io.millrace.redis.Reply;
+import io.millrace.testing.RedisServer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,7 +24,7 @@ import reactor.core.scheduler.Schedulers;
 final class StreamRig implements AutoCloseable {
 
     /** For calls that must come back. */
-    static final Duration SOON = Duration.ofSeconds(10);
+    static final Duration SOON = Duration.ofSeconds(20);
 
     final Millrace mill;
     final ChangeStream stream;
@@ -36,6 +37,10 @@ final class StreamRig implements AutoCloseable {
         this.namespace = settings.namespace();
         this.stream = mill.streams().stream("s");
         this.producer = mill.streams().producer("s");
+    }
+
+    static StreamRig on(RedisServer server, String namespace) {
+        return on(server.settings(namespace));
     }
 
     static StreamRig on(String uri, String namespace) {

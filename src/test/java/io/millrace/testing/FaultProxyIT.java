@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 /** Against an echo server with plain sockets, so that no client's reconnecting hides what happens. */
 class FaultProxyIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     private ServerSocket echo;
     private FaultProxy proxy;

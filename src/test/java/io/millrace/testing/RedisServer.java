@@ -1,5 +1,7 @@
 package io.millrace.testing;
 
+import io.millrace.redis.RedisSettings;
+import java.time.Duration;
 import org.testcontainers.DockerClientFactory;
 
 /**
@@ -24,6 +26,17 @@ public sealed interface RedisServer extends AutoCloseable permits ProcessRedis, 
 
     /** What it is, for the log: kind, version, address. */
     String describe();
+
+    /**
+     * A Millrace's settings for it. This server harms nobody, so a command may take long: on a machine that stood still for a moment
+     * the usual two seconds are over.
+     */
+    default RedisSettings settings(String namespace) {
+        return RedisSettings.builder(uri())
+                .namespace(namespace)
+                .commandTimeout(Duration.ofSeconds(15))
+                .build();
+    }
 
     @Override
     void close();

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.millrace.Millrace;
 import io.millrace.MillraceSettings;
 import io.millrace.drain.Drain;
-import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Namespace;
 import io.millrace.testing.RedisServer;
 import io.millrace.testing.RedisTest;
@@ -26,7 +25,7 @@ import reactor.netty.DisposableServer;
 @RedisTest
 class LingeringIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
     private static final int PIECE = 64 << 10;
 
     private Millrace mill;
@@ -34,8 +33,7 @@ class LingeringIT {
 
     @BeforeEach
     void start(RedisServer redis, @Namespace String namespace) {
-        mill = Millrace.connect(MillraceSettings.of(
-                RedisSettings.builder(redis.uri()).namespace(namespace).build()));
+        mill = Millrace.connect(MillraceSettings.of(redis.settings(namespace)));
         Drain drain = mill.drain().mapping().tokens("demo").build();
         server = DrainServer.create(drain, "/events").port(0).bindNow();
     }

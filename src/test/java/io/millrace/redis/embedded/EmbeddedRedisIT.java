@@ -35,7 +35,7 @@ import reactor.test.StepVerifier;
 
 class EmbeddedRedisIT {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(20);
 
     @TempDir
     Path temp;
