@@ -176,8 +176,9 @@ public final class Millrace implements AutoCloseable {
     }
 
     /**
-     * Closes connections; a server that was embedded stops. What consumers are handling is cut off and comes again: end them with their
-     * {@code until} first, and wait for it.
+     * Closes connections, once what is under way has its answer and what a cancelled consumer gives back is back, or a second has passed;
+     * a server that was embedded stops. What consumers are handling is cut off and comes again: end them with their {@code until} first,
+     * and wait for it.
      */
     public Mono<Void> shutdown() {
         return queues.close().then(redis.close()).then(alsoClose);

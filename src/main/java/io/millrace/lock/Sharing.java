@@ -211,7 +211,8 @@ final class Sharing<T> {
                         .onErrorResume(LeaseLostException.class, lost -> {
                             log.warn("{}; it is taken again when it is free", lost.getMessage());
                             return Flux.empty();
-                        }),
+                        })
+                        .doOnError(end -> leaving = true), // or its lock were taken anew while it is released
                 this::release,
                 (one, error) -> release(one),
                 this::release);

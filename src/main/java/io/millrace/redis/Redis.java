@@ -6,6 +6,7 @@ import io.lettuce.core.cluster.api.reactive.RedisClusterReactiveCommands;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
 import reactor.core.publisher.Mono;
@@ -30,6 +31,9 @@ public final class Redis {
     /** While a slot moves; a server that refuses for that reason has next to nothing to do for it. */
     private static final long MOVING_PAUSE_MS = 80;
 
+    /** How long closing waits for scripts under way, and for what they bring to be given back. */
+    private static final Duration LAST_WORDS = Duration.ofSeconds(1);
+
     private final Mono<Driver> driver;
     private volatile @Nullable Driver opened;
     private final Keys keys;
@@ -41,6 +45,7 @@ public final class Redis {
     private final ServerClock clock;
     private final Disposable clockwork;
     private final Sinks.Empty<Void> closed = Sinks.empty();
+    private final UnderWay underWay = new UnderWay();
     private final boolean cluster;
     private final Duration timeout;
 
@@ -132,7 +137,7 @@ public final class Redis {
      */
     public <T> Mono<T> run(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
         List<byte[]> all = cluster ? Keys.guarded(keys) : keys;
-        return answered(Mono.defer(() -> attempt(script, all, args, 0, System.nanoTime(), false)));
+        return counted(() -> attempt(script, all, args, 0, System.nanoTime(), false));
     }
 
     /**
@@ -144,10 +149,19 @@ public final class Redis {
      */
     public <T> Mono<T> runInTurn(LuaScript<T> script, List<byte[]> keys, List<byte[]> args) {
         List<byte[]> all = cluster ? Keys.guarded(keys) : keys;
-        return answered(connected()
+        return counted(() -> connected()
                 .flatMap(commands -> Commands.evalKnown(commands, script, all, args))
                 .map(answer -> script.decode(Reply.of(answer), false))
                 .onErrorMap(RedisErrors::translate));
+    }
+
+    /** Until whoever asked has dealt with the answer: what he does not want any more he gives back then, which is another call. */
+    private <T> Mono<T> counted(Supplier<Mono<T>> call) {
+        return answered(Mono.defer(() -> {
+                    underWay.begins();
+                    return call.get();
+                }))
+                .doFinally(end -> underWay.ends());
     }
 
     /**
@@ -249,14 +263,18 @@ public final class Redis {
         return closed.asMono();
     }
 
-    /** Closes what was opened here. What is waiting for an answer fails. */
+    /** Closes what was opened here, once scripts under way have answers; after a second they fail, as other calls do at once. */
     public Mono<Void> close() {
         return Mono.defer(() -> {
                     clockwork.dispose();
                     closed.tryEmitEmpty();
+                    return underWay.none().timeout(LAST_WORDS, worker);
+                })
+                .onErrorComplete() // no answers within that time, or closed already
+                .then(Mono.defer(() -> {
                     Driver open = opened;
                     return open == null ? Mono.<Void>empty() : open.close();
-                })
+                }))
                 .publishOn(
                         Schedulers.boundedElastic()) // ending the worker takes a lock, and the driver ends on a Netty
                 // thread

@@ -134,6 +134,21 @@ class MembershipIT {
     }
 
     @Test
+    @DisplayName(
+            "work that fails ends the whole: its lock is free when the error is told, and was not taken once more meanwhile")
+    void freeWhenItFails() {
+        Lock lock = new Lock(mill.redis(), LockKeys.of(mill.redis().keys(), "g0"));
+        AtomicInteger begun = new AtomicInteger();
+        for (int round = 1; round <= 60; round++) {
+            assertThatThrownBy(() -> group(mill, 1)
+                            .share(share -> Mono.error(new IllegalStateException("no " + begun.incrementAndGet())))
+                            .blockLast(SOON))
+                    .hasMessage("no " + round);
+            assertThat(lock.owner().block(SOON)).as("round %s", round).isNull();
+        }
+    }
+
+    @Test
     @DisplayName("cancels at random moments leave no lock taken, however long leases are")
     void cancelledAtRandom() {
         Random random = new Random(7);

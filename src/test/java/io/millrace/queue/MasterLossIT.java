@@ -11,7 +11,7 @@ import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.OwnRedis;
 import io.millrace.testing.RedisClusterFixture;
-import io.millrace.testing.Stalls;
+import io.millrace.testing.Stopwatch;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -149,8 +149,7 @@ class MasterLossIT {
             String address = cluster.uri().replaceFirst("^redis:", "redis-cluster:");
             RedisSettings settings = RedisSettings.of(address);
             try (QueueRig producing = QueueRig.joining(settings, QueueSettings.defaults());
-                    QueueRig consuming = QueueRig.joining(settings, QueueSettings.defaults());
-                    Stalls stalls = Stalls.watching()) {
+                    QueueRig consuming = QueueRig.joining(settings, QueueSettings.defaults())) {
                 int registry = cluster.masterOf(SlotHash.getSlot(new String(
                         producing.mill.redis().keys().single("registry", "version"), StandardCharsets.UTF_8)));
                 Lane there = new Lane(
@@ -172,7 +171,7 @@ class MasterLossIT {
                 elsewhere.stored.begin();
                 elsewhere.handed.begin();
                 long harmed = System.nanoTime();
-                Duration stalledElsewhere = stalls.soFar();
+                Stopwatch sinceHarm = Stopwatch.started();
                 if (how.equals("killed")) {
                     victim.kill9();
                 } else {
@@ -181,16 +180,14 @@ class MasterLossIT {
                 Mono.delay(AWAY).block();
                 cluster.promote(3 + registry);
                 long promoted = System.nanoTime();
-                Duration stalled = stalls.soFar();
+                Stopwatch sincePromotion = Stopwatch.started();
                 there.checker.failedOver(Duration.ofNanos(promoted - harmed).plus(TAIL));
                 Eventually.await(
                         "deliveries and messages again",
                         SOON,
                         () -> there.stored.since(promoted) && there.handed.since(promoted));
-                Duration resumed = Duration.ofNanos(System.nanoTime() - promoted)
-                        .minus(stalls.soFar())
-                        .plus(stalled);
-                Duration pause = PAUSE.plus(stalls.soFar()).minus(stalledElsewhere);
+                Duration resumed = sincePromotion.elapsed();
+                Duration pause = PAUSE.plus(sinceHarm.stalled());
                 Duration stored = elsewhere.stored.longest();
                 Duration handed = elsewhere.handed.longest();
                 source.dispose();

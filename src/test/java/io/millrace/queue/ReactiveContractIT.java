@@ -277,6 +277,28 @@ class ReactiveContractIT {
     }
 
     @Test
+    @Tag("F21")
+    @Tag("L10")
+    @DisplayName(
+            "F21 L10 a shutdown right after a cancel waits until all is given back, also by a server that lost its scripts")
+    void givenBackBeforeTheEnd() {
+        rig.fill("a", 20);
+        for (int round = 0; round < 10; round++) {
+            QueueRig other = QueueRig.on(server, namespace);
+            Disposable consumer = other.queue
+                    .consume(
+                            message -> Mono.never(),
+                            ConsumeOptions.builder().concurrency(3).prefetch(2).build())
+                    .subscribe();
+            Eventually.await("three handled, two ahead", SOON, () -> rig.inFlight() == 5);
+            rig.raw("SCRIPT", "FLUSH");
+            consumer.dispose();
+            other.close();
+            assertThat(rig.inFlight()).as("round %s", round).isZero();
+        }
+    }
+
+    @Test
     void acknowledgementsOfAnIdleConsumerAreNotKept() {
         rig.deliver("a", "1");
         BaseSubscriber<Void> consumer = new BaseSubscriber<>() {};

@@ -10,7 +10,7 @@ import io.millrace.redis.RedisSettings;
 import io.millrace.testing.Eventually;
 import io.millrace.testing.FaultProxy;
 import io.millrace.testing.OwnRedis;
-import io.millrace.testing.Stalls;
+import io.millrace.testing.Stopwatch;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -67,21 +67,20 @@ class ResumingIT {
                 FaultProxy proxy = FaultProxy.to(redis.uri());
                 QueueRig admin = QueueRig.on(redis.uri(), "p");
                 QueueRig rig = QueueRig.joining(
-                        RedisSettings.builder(proxy.uri()).namespace("p").build(), QueueSettings.defaults());
-                Stalls stalls = Stalls.watching()) {
+                        RedisSettings.builder(proxy.uri()).namespace("p").build(), QueueSettings.defaults())) {
             LOOPS.forEach(loop -> register(admin, loop));
             Disposable running = start(rig);
             awaitAll(admin, "warm");
             for (int round = 0; round < ROUNDS; round++) {
                 harm(round, redis, proxy);
                 long back = System.nanoTime();
-                Duration stalled = stalls.soFar();
+                Stopwatch sinceBack = Stopwatch.started();
                 String name = "round" + round;
                 awaitAll(admin, name);
                 Map<String, Long> millis = new TreeMap<>();
                 LOOPS.forEach(loop -> millis.put(
                         loop, Duration.ofNanos(got.get(loop + name) - back).toMillis()));
-                long most = RESUMED.plus(stalls.soFar()).minus(stalled).toMillis();
+                long most = RESUMED.plus(sinceBack.stalled()).toMillis();
                 assertThat(millis.values())
                         .as("ms of %s, at most %s: %s", name, most, millis)
                         .allMatch(late -> late < most);

@@ -7,6 +7,7 @@ import io.millrace.testing.Eventually;
 import io.millrace.testing.JvmChild;
 import io.millrace.testing.Monitor;
 import io.millrace.testing.OwnRedis;
+import io.millrace.testing.Stopwatch;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -99,7 +100,7 @@ class TwoProcessesIT {
         List<EntryId> offsets = commits.lines().stream()
                 .map(line -> EntryId.parse(line.replaceFirst(".*\"([^\"]*)\"$", "$1")))
                 .toList();
-        assertThat(offsets).hasSizeGreaterThan(100).isSorted();
+        assertThat(offsets).hasSizeGreaterThan(20).isSorted();
         assertThat(rig.deadLetters("c")).isEmpty();
     }
 
@@ -117,7 +118,7 @@ class TwoProcessesIT {
                             (one, other) -> one.isAfter(other) ? one : other));
         }
         List<EntryId> all = rig.ids().stream().map(EntryId::parse).toList();
-        assertThat(all).hasSizeGreaterThan(200).allSatisfy(id -> {
+        assertThat(all).hasSizeGreaterThan(50).allSatisfy(id -> {
             assertThat(ended.floorEntry(id)).isNotNull();
             assertThat(ended.floorEntry(id).getValue().compareTo(id)).isNotNegative();
         });
@@ -145,11 +146,9 @@ class TwoProcessesIT {
             JvmChild victim = active(children.stream().filter(JvmChild::isAlive).toList());
             victim.kill9();
             EntryId at = rig.offset("c");
-            long killed = System.nanoTime();
+            Stopwatch sinceKill = Stopwatch.started();
             Eventually.await("it goes on", SOON, () -> rig.offset("c").isAfter(at));
-            assertThat(Duration.ofNanos(System.nanoTime() - killed))
-                    .as("round %s", round)
-                    .isLessThan(LEASE.plusSeconds(1));
+            assertThat(sinceKill.elapsed()).as("round %s", round).isLessThan(LEASE.plusSeconds(1));
             assertThat(next.isAlive() || victim == next).isTrue();
         }
         assertInOrder();
