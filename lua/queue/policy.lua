@@ -8,7 +8,7 @@
            "show": ARGV[2] cursor, or "" for what is set for the queue and for the facet in ARGV[3]
   Returns  set: {"OK"}. track: {"OK", profile, ...} to go on with, or {"OK", entry id to go on behind or ""}.
            release: {"OK", cursor}. show: {"OK", cursor, field, value, ...}
-  Twice    a repeated call changes nothing. Cost: set 9 calls, track 3 for 2 leases and their size, release O(150), show O(500), of a facet 1. ]]
+  Twice    a repeated call changes nothing. Cost: set 9 calls, track 3 for 2 leases and their size, release O(150), show O(500), or 1. ]]
 -- @include queue/track.lua
 local unit, what, policy = KEYS[1], ARGV[1], KEYS[1] .. 'policy'
 
