@@ -216,7 +216,15 @@ public final class Json {
                 ? ""
                 : " at line " + e.getLocation().getLineNr() + ", column "
                         + e.getLocation().getColumnNr();
-        return new MalformedEventException("not JSON" + where + ": " + e.getOriginalMessage(), e);
+        return new MalformedEventException("not JSON" + where + ": " + legal(e.getOriginalMessage()), e);
+    }
+
+    /**
+     * The same text, with question marks for halves of surrogate pairs, which no JSON can carry: what quotes a part of something that was
+     * refused may have them.
+     */
+    public static String legal(String text) {
+        return new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
     }
 
     private static List<@Nullable Object> array(JsonParser parser) {

@@ -5,6 +5,7 @@ import io.millrace.MillraceException;
 import io.millrace.OverloadedException;
 import io.millrace.RedisRefusedException;
 import io.millrace.RedisUnavailableException;
+import io.millrace.json.Json;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.timeout.ReadTimeoutException;
 import java.util.LinkedHashMap;
@@ -26,7 +27,7 @@ final class Problem extends RuntimeException {
     private final Map<String, @Nullable Object> extensions = new LinkedHashMap<>();
 
     private Problem(int status, String code, boolean retryable, String detail) {
-        super(detail, null, false, false); // an answer, not a defect: no stack trace
+        super(Json.legal(detail), null, false, false); // an answer, not a defect: no stack trace
         this.status = status;
         this.code = code;
         this.retryable = retryable;

@@ -1,6 +1,7 @@
 package io.millrace.server;
 
 import io.millrace.json.EventCodec;
+import io.millrace.json.Json;
 import io.millrace.queue.Delivered;
 import io.millrace.queue.Delivery;
 import io.millrace.queue.DoctorReport;
@@ -75,7 +76,7 @@ public final class Shapes {
     public static Map<String, @Nullable Object> rejected(long line, String problem) {
         Map<String, @Nullable Object> shape = new LinkedHashMap<>();
         shape.put("line", line);
-        shape.put("problem", problem);
+        shape.put("problem", Json.legal(problem));
         return shape;
     }
 

@@ -36,7 +36,10 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @RedisTest
 class OperationsApiIT {
@@ -399,6 +402,15 @@ class OperationsApiIT {
                             == 200);
             rig.server().stop().block(SOON);
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {HttpTester.JSON, HttpTester.NDJSON})
+    @DisplayName("what is wrong is told also if it quotes half of a surrogate pair, which no JSON can carry")
+    void halfAPair(String type) {
+        Answer answer = http.post("/api/events", type, new byte[] {(byte) 0xed, (byte) 0xab, (byte) 0x8f, 'x'});
+        assertThat(answer.status()).isEqualTo(type.equals(HttpTester.JSON) ? 400 : 200);
+        assertThat(answer.json().toString()).contains("Unexpected character ('?'");
     }
 
     @Test

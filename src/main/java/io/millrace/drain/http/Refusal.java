@@ -4,6 +4,7 @@ import io.millrace.MalformedEventException;
 import io.millrace.OverloadedException;
 import io.millrace.RedisRefusedException;
 import io.millrace.RedisUnavailableException;
+import io.millrace.json.Json;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.timeout.ReadTimeoutException;
 import java.util.LinkedHashMap;
@@ -20,7 +21,7 @@ final class Refusal extends RuntimeException {
     private final Map<String, String> headers = new LinkedHashMap<>();
 
     private Refusal(int status, String code, String reason) {
-        super(reason, null, false, false); // an answer, not a defect: no stack trace
+        super(Json.legal(reason), null, false, false); // an answer, not a defect: no stack trace
         this.status = status;
         this.code = code;
     }
