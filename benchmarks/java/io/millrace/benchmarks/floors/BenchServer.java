@@ -52,8 +52,11 @@ final class BenchServer implements AutoCloseable {
                 admin.call("PING").block();
                 return;
             } catch (RuntimeException e) {
-                if (i == 100) {
-                    throw e;
+                if (i == 100 || !process.isAlive()) {
+                    process.destroyForcibly();
+                    throw new IllegalStateException(
+                            "no answer from a redis-server on cpu 0; redis-server, redis-benchmark and taskset must be on the PATH",
+                            e);
                 }
                 pause();
             }
