@@ -157,11 +157,11 @@ public final class Redis {
 
     /** Until whoever asked has dealt with the answer: what he does not want any more he gives back then, which is another call. */
     private <T> Mono<T> counted(Supplier<Mono<T>> call) {
-        return answered(Mono.defer(() -> {
-                    underWay.begins();
-                    return call.get();
-                }))
-                .doFinally(end -> underWay.ends());
+        return Mono.defer(() -> {
+            Mono<T> answer = answered(call.get());
+            underWay.begins(); // once nothing is left that could fail before it is sent
+            return answer.doFinally(end -> underWay.ends());
+        });
     }
 
     /**
